@@ -27,6 +27,7 @@ tsv\t'Tabs between columns; tab, newline, return and backslash are \\t, \\n, \\r
 complete -c ec2-run -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set, CLICOLOR is 0 or TERM is dumb'
 always\t'Always use colours'
 never\t'Never use colours'"
+complete -c ec2-run -l output-bucket -d 'Get complete output through this bucket of S3' -r
 complete -c ec2-run -l max-output -d 'Limit on each host\'s stdout and on its stderr, as in 64K or 4M' -r
 complete -c ec2-run -l outdir -d 'Write complete outputs to DIR/HOST.out and DIR/HOST.err' -r -F
 complete -c ec2-run -l columns -d 'Columns of a table, csv or tsv, as in host,tags.role' -r
@@ -37,6 +38,7 @@ complete -c ec2-run -l dry-run -d 'Show what would run where; send nothing'
 complete -c ec2-run -s v -l verbose -d 'Show on stderr the id of each command'
 complete -c ec2-run -s 1 -d 'Write the names of all hosts, one per line (same as -o names)'
 complete -c ec2-run -l no-header -d 'Write no header line'
+complete -c ec2-run -l keep -d 'Leave the outputs in the bucket'
 complete -c ec2-run -s b -l group -d 'Show equal output once, with the hosts that printed it'
 complete -c ec2-run -l diff -d 'Like --group, and show how other outputs differ from the most common one'
 complete -c ec2-run -l ordered -d 'Show hosts in the order of the input'

@@ -1,7 +1,10 @@
 //! `ec2-run` against the strict EC2 server, whose agents run the commands in a shell.
 
+mod bucket;
 mod lost;
 mod output;
+mod permissions;
+mod powershell;
 mod resume;
 mod rollout;
 mod scale;

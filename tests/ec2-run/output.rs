@@ -1,8 +1,6 @@
 //! Output beyond what SSM keeps, and bytes that are not text.
 
-use crate::{fleet, set_agent};
-use kit::ec2_server::{Action, Agent};
-use std::time::Duration;
+use crate::fleet;
 
 fn output(command: &str, args: &[&str]) -> (serde_json::Value, usize) {
     let (ec2, sandbox) = fleet(&["web1"]);
@@ -48,19 +46,4 @@ fn max_output_bounds_the_record() {
     let (record, _) = output("seq 1 1000", &["--max-output", "100"]);
     assert_eq!(record["truncated"], true);
     assert!(record["stdout"].as_str().is_some_and(|text| text.len() < 200), "{record}");
-}
-
-#[test]
-fn powershell_has_ssms_output_and_exit_status() {
-    let (ec2, sandbox) = fleet(&["win1"]);
-    let action = Action::Answer { after: Duration::ZERO, code: 5, stdout: "x".repeat(30_000) };
-    set_agent(&ec2, "win1", Agent::that(action));
-    let run = sandbox.run("ec2-run", &["-w", "win1", "--shell", "powershell", "Get-Host"], "").exits(1);
-    let record = &run.records()[0];
-    assert_eq!((&record["exit_code"], &record["truncated"]), (&5.into(), &true.into()));
-    assert!(record["stdout"].as_str().is_some_and(|text| text.ends_with("[ec2-run: the rest was left out]\n")));
-    let sent = ec2.region(|region| {
-        (region.run_command.commands[0].document.clone(), region.run_command.commands[0].script.clone())
-    });
-    assert_eq!(sent, ("AWS-RunPowerShellScript".to_string(), "Get-Host".to_string()));
 }

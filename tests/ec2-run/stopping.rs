@@ -54,6 +54,16 @@ fn ctrl_c_while_a_send_is_throttled_sends_nothing_more() {
 }
 
 #[test]
+fn the_deadline_while_a_send_is_throttled_loses_no_host() {
+    let (ec2, sandbox) = fleet(&["web1"]);
+    ec2.fault(Rule::on("SendCommand", Fault::Throttle).always());
+    let run = sandbox.run("ec2-run", &["-w", "web1", "--deadline", "2", "true"], "").exits(3);
+    assert_eq!(lines(&run), ["web1 skipped null null"]);
+    assert_eq!(run.records()[0]["error"], "not tried: the run's deadline had passed");
+    assert_eq!(ec2.count("ListCommands"), 0);
+}
+
+#[test]
 fn the_deadline_cancels_what_runs_and_skips_the_rest() {
     let (_ec2, sandbox) = fleet(&["web1", "web2"]);
     let run = sandbox.run("ec2-run", &["-w", "web[1-2]", "--serial", "--deadline", "2", "sleep 60"], "").exits(3);

@@ -120,6 +120,23 @@ impl Moto {
         answer
     }
 
+    /// Makes a bucket, as `/BUCKET`, or an object in it.
+    pub fn put(&self, path: &str, content: &[u8]) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the stand-in listens");
+        stream.set_read_timeout(Some(START)).expect("a timeout");
+        let head = format!(
+            "PUT {path} HTTP/1.0\r\nHost: 127.0.0.1:{}\r\nAuthorization: AWS4-HMAC-SHA256 \
+             Credential=testing/20260101/{REGION}/s3/aws4_request, SignedHeaders=host, Signature=0\r\n\
+             Content-Length: {}\r\n\r\n",
+            self.port,
+            content.len()
+        );
+        stream.write_all(&[head.as_bytes(), content].concat()).expect("a request sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.contains(" 200 "), "{path}: {answer}");
+    }
+
     fn post(&self, region: &str, authorization: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the stand-in listens");
         stream.set_read_timeout(Some(START)).expect("a timeout");

@@ -1,7 +1,7 @@
 //! The files and servers that the examples of each page need.
 
 use kit::ec2_server::Options;
-use kit::{Ec2Server, Moto, Sandbox, Sshd};
+use kit::{Ec2Server, Moto, REGION, Sandbox, Sshd};
 use std::any::Any;
 
 /// Servers that run until this is dropped.
@@ -74,6 +74,7 @@ fn managed_fleet() -> (Sandbox, Servers) {
         let tag = [("TagSpecification.1.Tag.2.Key", "role"), ("TagSpecification.1.Tag.2.Value", role)];
         ec2.launch(hosts.iter().copied(), &tag);
     }
+    ec2.s3().add_bucket("logs", REGION);
     let sandbox = ec2.sandbox();
     sandbox.file("hello.sh", "#!/bin/sh\necho \"hello $1\"\n");
     let unreachable = r#"{"host":"web1","status":"unreachable","phase":"connect","error":"no connection"}"#;

@@ -134,3 +134,18 @@ fn ec2_power_calls_what_its_policy_allows() {
 fn ec2_tag_calls_what_its_policy_allows() {
     check("ec2-tag", &["ec2-launch -p Web web1", "ec2-tag -r all team=web web1", "ec2-tag --device-names team- web1"]);
 }
+
+#[test]
+fn ec2_run_calls_what_its_policy_allows() {
+    check(
+        "ec2-run",
+        &[
+            "ec2-launch -p Web web1",
+            "ec2-run -w web1 -- 'seq 1 5000; seq 5001 7000' > run.jsonl",
+            "ec2-run --resume < run.jsonl",
+            "ec2-run --deadline 2 -w web1 -- sleep 20 || test $? = 3",
+            "ec2-power stop --wait web1",
+            "ec2-run -w web1 -- true || test $? = 3",
+        ],
+    );
+}

@@ -15,6 +15,7 @@ mod locate;
 mod memory;
 mod resources;
 mod run_command;
+mod s3;
 
 pub use awscli_hint::awscli_hint;
 pub use catalog::image_choice::ImageChoice;
@@ -62,3 +63,4 @@ pub use resources::volumes::{Attachment, EbsVolume};
 pub use run_command::agent::Agent;
 pub use run_command::invocation::{Invocation, InvocationOutput, InvocationStatus};
 pub use run_command::send::{COMMAND_INSTANCES, CommandRequest, LONGEST_EXECUTION, SHORTEST_DELIVERY, SendFailure};
+pub use s3::bucket_prefix::BucketPrefix;

@@ -1,9 +1,8 @@
 //! The command line of `ec2-run`.
 
 use crate::run::runner::Shell;
-use crate::script::shell::Variable;
-use cerveza_ec2::RegionArgs;
-use cerveza_manners::{OutputArgs, ProgressArgs, parse_duration};
+use cerveza_ec2::{BucketPrefix, RegionArgs};
+use cerveza_manners::{OutputArgs, ProgressArgs, Variable, parse_duration};
 use cerveza_results::{DisplayArgs, RolloutArgs};
 use clap::Parser;
 use std::path::PathBuf;
@@ -125,6 +124,16 @@ pub struct Args {
 
     #[command(flatten, next_help_heading = OUTPUT)]
     pub output: OutputArgs,
+
+    /// Get complete output through this bucket of S3
+    ///
+    /// SSM Agent writes the output of each host to it. What SSM itself does not keep is read from it, and then removed.
+    #[arg(long, value_name = "BUCKET[/PREFIX]", help_heading = OUTPUT, hide_short_help = true)]
+    pub output_bucket: Option<BucketPrefix>,
+
+    /// Leave the outputs in the bucket
+    #[arg(long, requires = "output_bucket", help_heading = OUTPUT, hide_short_help = true)]
+    pub keep: bool,
 
     #[command(flatten)]
     pub display: DisplayArgs,

@@ -43,6 +43,9 @@ pub fn write_plan(
                     if !rules.batches.is_empty() {
                         plan["batch"] = (batch + 1).into();
                     }
+                    if let Some(output) = &settings.output {
+                        plan["output"] = output.to_string().into();
+                    }
                     plan["script"] = settings.script.as_str().into();
                     record.set("plan", plan);
                 }

@@ -2,8 +2,8 @@
 
 use crate::cli::args::Args;
 use crate::run::runner::{Settings, Shell};
-use crate::script::shell::{HostCommand, LONGEST_SCRIPT, Program, Variable};
-use cerveza_manners::{Failure, Result, Tool, read_capped};
+use crate::script::shell::{HostCommand, LONGEST_SCRIPT, Program};
+use cerveza_manners::{Failure, Result, Tool, Variable, read_capped};
 use std::collections::hash_map::RandomState;
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
@@ -32,7 +32,10 @@ pub fn settings(args: &Args, tool: &Tool) -> Result<Settings> {
         fanout: if args.rollout.serial { 1 } else { usize::from(args.fanout) },
         hosts_per_command: if args.rollout.serial { 1 } else { cerveza_ec2::COMMAND_INSTANCES },
         keeps_running: args.resume,
-        verbose: args.verbose.then_some(*tool),
+        output: args.output_bucket.clone(),
+        keeps_output: args.keep,
+        tool: *tool,
+        is_verbose: args.verbose,
     })
 }
 
@@ -57,11 +60,16 @@ fn script(args: &Args, tool: &Tool) -> Result<String> {
         chdir: args.chdir.clone(),
         user: args.user.clone(),
         limit: args.timeout,
+        prints_all: args.output_bucket.is_some(),
     };
     Ok(command.script())
 }
 
-/// PowerShell gets the command as it is.
+/// Ends a script of PowerShell as sh does: with the exit status of its last program, or 1 if its last command failed.
+/// SSM Agent runs scripts by `powershell -File`, which else ends with 0.
+const POWERSHELL_END: &str = "if (-not $?) { if ($LASTEXITCODE) { exit $LASTEXITCODE } else { exit 1 } }";
+
+/// PowerShell gets the command as it is, and what makes its exit status.
 fn powershell(args: &Args, command: String) -> Result<String> {
     let given = [
         ("--script", args.script.is_some()),
@@ -75,7 +83,7 @@ fn powershell(args: &Args, command: String) -> Result<String> {
     if command.contains("{{") {
         return Err(Failure::usage("the command has {{, which SSM would replace").hint("write { { in PowerShell"));
     }
-    Ok(command)
+    Ok(format!("{command}\n{POWERSHELL_END}"))
 }
 
 fn read_script(path: &Path) -> Result<Vec<u8>> {

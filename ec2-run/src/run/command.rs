@@ -1,12 +1,9 @@
 //! The life of one command: it is sent, polled until each of its hosts is done, and cancelled if the run ends first.
 
 use crate::run::agents::problem;
-use crate::run::outcome::{
-    CancelReason, HostResult, Stop, append, from_frame, from_powershell, from_status, lost, stopped,
-};
+use crate::run::outcome::{CancelReason, Stop, append, from_status, lost, not_sent, stopped};
 use crate::run::plan::PlannedCommand;
-use crate::run::runner::{Runner, Shell};
-use crate::script::frame::Header;
+use crate::run::runner::Runner;
 use cerveza_ec2::{CommandRequest, Ec2, Invocation, InvocationStatus, SendFailure};
 use cerveza_manners::{Failure, Result};
 use cerveza_results::{HostStatus, Outcome, Phase};
@@ -22,8 +19,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long SSM has to confirm that it has cancelled a command. Then the run ends.
 const CANCEL_TIME: Duration = Duration::from_secs(10);
 
-/// How long a command may still take to be sent when the run is stopped.
-const SEND_TIME: Duration = Duration::from_secs(5);
+/// How long a request may still take when the run is stopped.
+pub const SEND_TIME: Duration = Duration::from_secs(5);
 
 /// How long after the command's own time limit SSM Agent kills it, in case the wrapper does not.
 const AGENT_GRACE: Duration = Duration::from_secs(30);
@@ -35,9 +32,9 @@ const FETCHES: usize = 4;
 const SEARCHES: u32 = 3;
 
 pub struct CommandRun<'a> {
-    runner: &'a Runner<'a>,
-    ec2: &'a Ec2,
-    region: String,
+    pub(super) runner: &'a Runner<'a>,
+    pub(super) ec2: &'a Ec2,
+    pub(super) region: String,
     /// The hosts that are not done, by instance.
     open: BTreeMap<String, usize>,
     /// How many of them may run at a time.
@@ -45,11 +42,11 @@ pub struct CommandRun<'a> {
     id: Option<String>,
     /// What SSM said last.
     last: HashMap<String, Invocation>,
-    reasons: HashMap<String, CancelReason>,
+    pub(super) reasons: HashMap<String, CancelReason>,
     began: Instant,
     began_at: SystemTime,
     /// Until when SSM has time to confirm that the whole command is cancelled.
-    cancel_until: Option<Instant>,
+    pub(super) cancel_until: Option<Instant>,
     /// Since when hosts are pending though others may begin.
     pending_since: Option<Instant>,
     checked_alive: Instant,
@@ -92,7 +89,7 @@ impl<'a> CommandRun<'a> {
         let comment = format!("ec2-run {} {number}", settings.run_id);
         loop {
             if let Some(stop) = self.runner.stop() {
-                self.finish_all(|_| stopped(stop));
+                self.finish_all(|_| not_sent(stop));
                 return None;
             }
             let request = CommandRequest {
@@ -104,6 +101,7 @@ impl<'a> CommandRun<'a> {
                 execution_timeout: settings.limit.map_or(cerveza_ec2::LONGEST_EXECUTION, |limit| limit + AGENT_GRACE),
                 max_concurrency: self.width,
                 max_errors: self.runner.failures_left().unwrap_or(self.open.len()),
+                output: settings.output.clone(),
             };
             let stopped_for_long = async {
                 self.runner.stopped().await;
@@ -165,7 +163,7 @@ impl<'a> CommandRun<'a> {
         let hint = failure.failure.hint.as_ref().map_or(String::new(), |hint| format!(" ({hint})"));
         let error = format!("the command was not sent: {}{hint}", failure.failure.message);
         self.finish_all(|_| match stop {
-            Some(stop) => stopped(stop),
+            Some(stop) => not_sent(stop),
             None => Outcome::error(status, Phase::Deliver, &error),
         });
     }
@@ -184,10 +182,11 @@ impl<'a> CommandRun<'a> {
             let mut failed = None;
             match self.list(id).await {
                 Ok(invocations) => {
-                    if !invocations.is_empty() {
+                    let is_listed = !invocations.is_empty();
+                    self.note_invocations(id, invocations).await;
+                    if is_listed {
                         heard = Instant::now();
                     }
-                    self.note_invocations(id, invocations).await;
                 }
                 Err(failure) => failed = Some(failure),
             }
@@ -248,63 +247,27 @@ impl<'a> CommandRun<'a> {
         }
         let this = &*self;
         let results = stream::iter(&done).map(|invocation| async move {
-            let mut result = this.result(id, invocation).await;
-            this.set_times(&mut result.outcome, Some(invocation));
-            (invocation.instance_id.clone(), result)
+            let at = this.open.get(&invocation.instance_id).copied();
+            let mut host = this.done_host(id, invocation, at?).await;
+            this.set_times(&mut host.result.outcome, Some(invocation));
+            Some((invocation.instance_id.clone(), at?, host))
         });
         let mut results = Box::pin(results.buffer_unordered(FETCHES));
-        let mut finished = Vec::new();
-        while let Some((instance, result)) = results.next().await {
-            if let Some(at) = this.open.get(&instance) {
-                this.runner.finish(*at, result);
-                finished.push(instance);
+        let (mut finished, mut removable) = (Vec::new(), Vec::new());
+        while let Some(done) = results.next().await {
+            let Some((instance, at, host)) = done else { continue };
+            if host.is_removable {
+                removable.push(instance.clone());
             }
+            this.runner.finish_into(at, host.result, host.sink);
+            finished.push(instance);
         }
         drop(results);
         for instance in finished {
             self.open.remove(&instance);
             self.last.remove(&instance);
         }
-    }
-
-    /// Makes the result of a host that is done. Fetches its output if the listing does not have all of it.
-    async fn result(&self, id: &str, invocation: &Invocation) -> HostResult {
-        let reason = self.reasons.get(&invocation.instance_id).copied();
-        let limit = self.runner.settings.limit;
-        if self.runner.settings.shell == Shell::Powershell {
-            return match self.fetch(id, invocation).await {
-                Ok(output) => from_powershell(invocation, output, reason),
-                Err(failure) => append(from_status(invocation, reason), &failure.message).into(),
-            };
-        }
-        let Some((header, body)) = Header::parse(&invocation.output) else {
-            return from_status(invocation, reason).into();
-        };
-        if let Some(frame) = header.frame(body) {
-            return from_frame(frame, limit);
-        }
-        let fetched = self.fetch(id, invocation).await;
-        let frame = fetched.map(|output| {
-            let (header, body) = Header::parse(&output.stdout)?;
-            header.frame(body)
-        });
-        match frame {
-            Ok(Some(frame)) => from_frame(frame, limit),
-            failed => {
-                let why = failed.err().map_or("it is not whole".to_string(), |failure| failure.message);
-                let mut result = from_frame(header.without_output(), limit);
-                result.outcome = append(result.outcome, &format!("the output is missing: {why}"));
-                result
-            }
-        }
-    }
-
-    async fn fetch(&self, id: &str, invocation: &Invocation) -> Result<cerveza_ec2::InvocationOutput> {
-        let fetching = self.ec2.command_output(&self.region, id, &invocation.instance_id);
-        match self.cancel_until {
-            Some(until) => timeout_at(until, fetching).await.unwrap_or_else(|_| Err(no_answer())),
-            None => fetching.await,
-        }
+        self.remove_outputs(id, &removable).await;
     }
 
     /// Asks SSM to cancel the whole command.
@@ -413,6 +376,6 @@ impl<'a> CommandRun<'a> {
     }
 }
 
-fn no_answer() -> Failure {
+pub fn no_answer() -> Failure {
     Failure::unreached("SSM did not answer in time")
 }

@@ -3,6 +3,7 @@
 pub mod agents;
 mod command;
 pub mod outcome;
+mod output;
 pub mod plan;
 pub mod runner;
 pub mod target;

@@ -29,6 +29,13 @@ pub struct HostResult {
     pub stderr: Part,
 }
 
+impl HostResult {
+    /// Whether output is missing.
+    pub fn is_cut(&self) -> bool {
+        self.stdout.left_out > 0 || self.stderr.left_out > 0
+    }
+}
+
 impl From<Outcome> for HostResult {
     fn from(outcome: Outcome) -> HostResult {
         HostResult { outcome, stdout: Part::default(), stderr: Part::default() }
@@ -62,6 +69,11 @@ pub fn from_powershell(invocation: &Invocation, output: InvocationOutput, reason
     let ended = matches!(invocation.status, InvocationStatus::Success | InvocationStatus::Failed);
     let outcome = match u32::try_from(invocation.code) {
         Ok(code) if ended => exited(code),
+        // Windows has such statuses; -1 is what SSM says if there is none.
+        Err(_) if ended && invocation.code < -1 => {
+            let error = format!("the command's exit status is {}", invocation.code);
+            Outcome::error(HostStatus::Failed, Phase::Exec, error)
+        }
         _ => from_status(invocation, reason),
     };
     HostResult { outcome, stdout: cut_text(output.stdout), stderr: cut_text(output.stderr) }
@@ -159,6 +171,17 @@ pub fn stopped(stop: Stop) -> Outcome {
     Outcome::stopped(stop == Stop::Deadline)
 }
 
+/// The outcome of a host whose command was not sent because the run was stopped.
+pub fn not_sent(stop: Stop) -> Outcome {
+    match stop {
+        Stop::Interrupted => stopped(stop),
+        Stop::Deadline => {
+            let error = Some("not tried: the run's deadline had passed".to_string());
+            Outcome { error, ..Outcome::new(HostStatus::Skipped, None) }
+        }
+    }
+}
+
 /// The outcome of a host on which the command may be running, because nothing more is known.
 pub fn lost(why: &str) -> Outcome {
     Outcome::error(HostStatus::Lost, Phase::Exec, format!("{why}; the command may be running"))
@@ -254,5 +277,7 @@ mod tests {
         assert_eq!((result.outcome.exit_code, result.stdout.left_out), (Some(5), Part::UNKNOWN));
         assert_eq!(found(InvocationStatus::ExecutionTimedOut, 137).outcome.exit_code, None);
         assert_eq!(found(InvocationStatus::Failed, -1).outcome.exit_code, None);
+        let outcome = found(InvocationStatus::Failed, -1_073_741_819).outcome;
+        assert_eq!(outcome.error.unwrap(), "the command's exit status is -1073741819");
     }
 }

@@ -1,22 +1,22 @@
 //! Decides which command begins when, and hands each host's outcome to the output queue, once.
 
 use crate::run::command::CommandRun;
-use crate::run::outcome::{HostResult, Stop, stopped};
+use crate::run::outcome::{HostResult, Stop, not_sent};
 use crate::run::plan::{PlannedCommand, commands, width};
 use crate::run::target::Target;
 use crate::script::frame::Part;
-use cerveza_ec2::Ec2;
+use cerveza_ec2::{BucketPrefix, Ec2};
 use cerveza_manners::Tool;
-use cerveza_results::{HostSinks, HostStatus, Outcome, OutputQueue, Phase, Rollout, Sink, Stream};
+use cerveza_results::{HostSink, HostSinks, HostStatus, Outcome, OutputQueue, Phase, Rollout, Sink, Stream};
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, sleep_until};
 
 /// What runs the script on the host.
@@ -56,8 +56,17 @@ pub struct Settings {
     pub hosts_per_command: usize,
     /// With --resume: the commands go on when the run is stopped.
     pub keeps_running: bool,
-    pub verbose: Option<Tool>,
+    /// Where SSM Agent puts the complete output.
+    pub output: Option<BucketPrefix>,
+    /// Outputs are not removed from the bucket.
+    pub keeps_output: bool,
+    pub tool: Tool,
+    /// The id of each command is shown.
+    pub is_verbose: bool,
 }
+
+/// How many outputs are read from the bucket at a time.
+const DOWNLOADS: usize = 8;
 
 pub struct Runner<'a> {
     pub accounts: Vec<&'a Ec2>,
@@ -69,6 +78,10 @@ pub struct Runner<'a> {
     stop: watch::Sender<Option<Stop>>,
     /// A host is done.
     changed: Notify,
+    /// Lets so many outputs be read from the bucket at a time.
+    pub downloads: Semaphore,
+    /// Whether a warning said that an output was not removed.
+    has_warned: Cell<bool>,
 }
 
 struct State {
@@ -115,6 +128,8 @@ impl<'a> Runner<'a> {
             state: RefCell::new(state),
             stop: watch::channel(None).0,
             changed: Notify::new(),
+            downloads: Semaphore::new(DOWNLOADS),
+            has_warned: Cell::new(false),
         }
     }
 
@@ -176,29 +191,48 @@ impl<'a> Runner<'a> {
 
     /// Notes that a command is under way.
     pub fn note_sent(&self, id: &str, region: &str, hosts: usize) {
-        if let Some(tool) = &self.settings.verbose {
+        if self.settings.is_verbose {
             let hosts = if hosts == 1 { "1 host".to_string() } else { format!("{hosts} hosts") };
-            tool.warn(format!("command {id} in {region}: {hosts}"));
+            self.settings.tool.warn(format!("command {id} in {region}: {hosts}"));
         }
+    }
+
+    /// Says once that outputs stay in the bucket.
+    pub fn warn_of_unremoved(&self, output: &BucketPrefix, why: &str) {
+        if !self.has_warned.replace(true) {
+            let what =
+                format!("outputs stay in {output}: {why} (to remove them takes s3:DeleteObject; --keep keeps them)");
+            self.settings.tool.warn(what);
+        }
+    }
+
+    /// Returns what takes the output of a host, for [`Runner::finish_into`].
+    pub fn sink(&self, at: usize) -> HostSink<'_> {
+        let mut sink = self.sinks.sink(at, self.sinks.kept());
+        Sink::<Infallible>::open(&mut sink);
+        sink
     }
 
     /// Hands the outcome of a host to the output queue, with its output. Only the first outcome of a host counts.
     pub fn finish(&self, at: usize, result: HostResult) {
+        self.finish_into(at, result, None);
+    }
+
+    /// As [`Runner::finish`], if a part of the output is in `sink`.
+    pub fn finish_into(&self, at: usize, result: HostResult, sink: Option<HostSink<'_>>) {
         let mut state = self.state.borrow_mut();
         if !std::mem::replace(&mut state.open[at], false) {
             return;
         }
         let HostResult { outcome, stdout, stderr } = result;
         let mark = outcome.mark();
-        let mut sink = self.sinks.sink(at, self.sinks.kept());
-        if outcome.phase == Some(Phase::Exec) {
-            Sink::<Infallible>::open(&mut sink);
-        }
+        let mut sink = sink.unwrap_or_else(|| match outcome.phase {
+            Some(Phase::Exec) => self.sink(at),
+            _ => self.sinks.sink(at, self.sinks.kept()),
+        });
         for (stream, part) in [(Stream::Stdout, &stdout), (Stream::Stderr, &stderr)] {
             for bytes in [part.head.as_slice(), gap(part).as_bytes(), part.tail.as_slice()] {
-                if let Err(never) = Sink::<Infallible>::write(&mut sink, stream, bytes, &|| Ok(())) {
-                    match never {}
-                }
+                write(&mut sink, stream, bytes);
             }
         }
         let mut outcome = sink.finish(outcome);
@@ -258,13 +292,8 @@ impl<'a> Runner<'a> {
     /// Stops the run: no command begins, and those under way are cancelled.
     fn stop_run(&self, stop: Stop) {
         self.stop.send_replace(Some(stop));
-        self.close(|| match stop {
-            Stop::Interrupted => stopped(stop),
-            Stop::Deadline => {
-                let error = Some("not tried: the run's deadline had passed".to_string());
-                Outcome { error, ..Outcome::new(HostStatus::Skipped, None) }
-            }
-        });
+        self.accounts.iter().for_each(|ec2| ec2.end_sending());
+        self.close(|| not_sent(stop));
     }
 
     /// Finishes all hosts that belong to no command under way.
@@ -282,6 +311,13 @@ impl<'a> Runner<'a> {
             };
             self.finish(at, outcome.into());
         }
+    }
+}
+
+/// Writes output to a sink.
+pub fn write(sink: &mut HostSink<'_>, stream: Stream, bytes: &[u8]) {
+    if let Err(never) = Sink::<Infallible>::write(sink, stream, bytes, &|| Ok(())) {
+        match never {}
     }
 }
 

@@ -84,6 +84,16 @@ impl Header {
         Some(Frame { exit: self.exit, is_late: self.is_late, stdout, stderr })
     }
 
+    /// Returns the sizes of stdout and stderr if they follow as they are, not compressed and not cut.
+    pub fn plain_sizes(&self) -> Option<(u64, u64)> {
+        (self.form == Form::Text && self.ends == 0).then_some((self.stdout, self.stderr))
+    }
+
+    /// Returns whether a line with compressed output follows.
+    pub fn has_compressed_line(&self) -> bool {
+        self.form == Form::Gzip
+    }
+
     /// Returns the frame as if all its output were missing.
     pub fn without_output(&self) -> Frame {
         let part = |size| Part { left_out: size, ..Part::default() };

@@ -4,13 +4,12 @@
 //! The wrapper never exits with 137, 168 or 194, which mean something else to SSM Agent: a timeout, success, and a reboot
 //! after which the script runs again. The frame has the real exit status.
 
-use crate::script::quote::{quote, quote_path};
 use base64::prelude::{BASE64_STANDARD, Engine};
+use cerveza_manners::{Variable, quote, quote_path};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::str::FromStr;
 use std::time::Duration;
 
 const HEAD: &str = include_str!("head.sh");
@@ -22,28 +21,6 @@ pub const LONGEST_SCRIPT: usize = 48 * 1024;
 
 /// A local script of more bytes is compressed.
 const LONGEST_PLAIN: usize = 4 * 1024;
-
-/// A variable for the command.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Variable {
-    pub name: String,
-    pub value: String,
-}
-
-impl FromStr for Variable {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Variable, String> {
-        let (name, value) = text.split_once('=').ok_or("it has no =: write NAME=VALUE")?;
-        let is_letter = |c: char| c.is_ascii_alphabetic() || c == '_';
-        let is_name = name.starts_with(is_letter) && name.chars().all(|c| is_letter(c) || c.is_ascii_digit());
-        if is_name && !value.contains('\0') {
-            Ok(Variable { name: name.to_string(), value: value.to_string() })
-        } else {
-            Err(format!("{name:?} is not the name of a variable"))
-        }
-    }
-}
 
 /// What runs on the host.
 #[derive(Clone, Debug)]
@@ -66,6 +43,8 @@ pub struct HostCommand {
     pub user: Option<String>,
     /// The wrapper kills the command after this time.
     pub limit: Option<Duration>,
+    /// The script prints all of the output after the frame if that has not all of it as text.
+    pub prints_all: bool,
 }
 
 impl HostCommand {
@@ -77,7 +56,8 @@ impl HostCommand {
             push_upload(&mut text, content);
         }
         let limit = self.limit.map_or(String::new(), |limit| limit.as_secs_f64().ceil().to_string());
-        let _ = writeln!(text, "limit={limit}\nmain() {{\n{}}}", self.main());
+        let all = if self.prints_all { "1" } else { "" };
+        let _ = writeln!(text, "limit={limit} all={all}\nmain() {{\n{}}}", self.main());
         text + TAIL
     }
 
@@ -145,7 +125,7 @@ mod tests {
     use std::process::Command;
 
     fn command(program: Program) -> HostCommand {
-        HostCommand { program, env: Vec::new(), chdir: None, user: None, limit: None }
+        HostCommand { program, env: Vec::new(), chdir: None, user: None, limit: None, prints_all: false }
     }
 
     fn shell(text: &str) -> HostCommand {

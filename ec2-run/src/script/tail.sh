@@ -35,6 +35,10 @@ if [ $((n+m)) -gt 2300 ] || [ "$(body | LC_ALL=C tr -d '\11\12\40-\176' | head -
 fi
 echo "ec2-run: exit=$status late=$late stdout=$n stderr=$m ends=$k as=$as"
 case $as in text) body;; gzip) echo "$b";; esac
+if [ "$all" ] && [ $as != text ]; then
+    echo "ec2-run: exit=$status late=$late stdout=$n stderr=$m ends=0 as=text"
+    cat $o $e
+fi
 [ $late = 0 ] || kill -9 0
 case $status in 137|168|194) exit 1;; esac
 exit $status

@@ -1,8 +1,7 @@
 //! The command line of `pssh-rs`.
 
 use crate::base::policy::{Engine, HostKeyPolicy};
-use crate::session::command_line::Variable;
-use cerveza_manners::{OutputArgs, ProgressArgs, parse_duration};
+use cerveza_manners::{OutputArgs, ProgressArgs, Variable, parse_duration};
 use cerveza_results::{DisplayArgs, RolloutArgs};
 use clap::Parser;
 use clap::builder::{OsStringValueParser, TypedValueParser};

@@ -1,28 +1,7 @@
 //! Makes the command line for the remote shell: the command with its folder, environment and sudo. Without I/O.
 
+use cerveza_manners::{Variable, quote, quote_path};
 use std::fmt::Write;
-use std::str::FromStr;
-
-/// A variable for the command.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Variable {
-    pub name: String,
-    pub value: String,
-}
-
-impl FromStr for Variable {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Variable, String> {
-        let (name, value) = text.split_once('=').ok_or("it has no =: write NAME=VALUE")?;
-        let letter = |c: char| c.is_ascii_alphabetic() || c == '_';
-        let is_name = name.starts_with(letter) && name.chars().all(|c| letter(c) || c.is_ascii_digit());
-        if !is_name || value.contains('\0') {
-            return Err(format!("{name:?} is not the name of a variable"));
-        }
-        Ok(Variable { name: name.to_string(), value: value.to_string() })
-    }
-}
 
 /// What is added to a command: a folder, variables, sudo.
 #[derive(Clone, Debug, Default)]
@@ -102,27 +81,6 @@ impl Sudo {
     }
 }
 
-/// Returns a word that every usual shell reads as it is: sh, bash, dash, ksh, zsh, fish, and, where it has no line feed,
-/// csh and tcsh.
-///
-/// Between single quotes csh replaces `!` and fish takes backslashes, so both stand outside of them. A plain word has no
-/// `=` and no `%`, because zsh, tcsh and old fish expand a word that begins with one.
-pub fn quote(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:,@+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_string();
-    }
-    let mut quoted = String::from("'");
-    for c in word.chars() {
-        match c {
-            '\'' | '\\' | '!' => quoted.extend(["'\\", c.encode_utf8(&mut [0; 4]), "'"]),
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('\'');
-    quoted
-}
-
 /// Returns the command of these words for any login shell. In csh no word can hold a line feed, so sh puts them in.
 pub fn command_line(words: &[&str]) -> String {
     let line = words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ");
@@ -131,16 +89,6 @@ pub fn command_line(words: &[&str]) -> String {
     }
     let line = line.replace('\n', "'\"$n\"'");
     format!("exec sh -c {}", quote(&format!("n=$(printf '\\n.'); n=${{n%.}}; {line}")))
-}
-
-/// Quotes a path. A leading `~/` is the remote user's home, and a leading `-` does not make it an option.
-fn quote_path(path: &str) -> String {
-    match path.strip_prefix('~').map(|rest| (rest, rest.strip_prefix('/'))) {
-        Some(("", _)) => "~".to_string(),
-        Some((_, Some(rest))) => format!("~/{}", quote(rest)),
-        _ if path.starts_with('-') => quote(&format!("./{path}")),
-        _ => quote(path),
-    }
 }
 
 #[cfg(test)]
@@ -166,8 +114,6 @@ mod tests {
         assert_eq!(sh(&wrapper.wrap("printf '[%s]' \"$A\" \"$B\"; pwd")), "[it's; $HOME\n][]/usr/lib\n");
         let nowhere = CommandWrapper { chdir: Some("-no;echo x".to_string()), ..CommandWrapper::default() };
         assert_eq!(sh(&nowhere.wrap("echo ran")), "");
-        assert_eq!(quote_path("~/a b"), "~/'a b'");
-        assert_eq!((quote_path("~"), quote_path("~x")), ("~".to_string(), "'~x'".to_string()));
     }
 
     #[test]
@@ -190,13 +136,6 @@ mod tests {
             r"exec sudo -S -p '[p]' -u it -- sh -c 'printf %s [b] >&2; cd '\''/a b'\'' || exit; x'"
         );
         assert_eq!(wrapper.wrap_without_prompt("x"), r"exec sudo -n -u it -- sh -c 'cd '\''/a b'\'' || exit; x'");
-    }
-
-    #[test]
-    fn a_variable_needs_a_valid_name() {
-        for bad in ["A", "=x", "1A=x", "A B=x", "a;b=x", "é=x"] {
-            assert!(bad.parse::<Variable>().is_err(), "{bad}");
-        }
     }
 
     /// Returns what a program prints that a login shell runs, and that prints each of its arguments in brackets.
@@ -262,11 +201,6 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
-        #[test]
-        fn a_quoted_word_is_unchanged(word in "[^\0]{0,20}") {
-            prop_assert_eq!(sh(&format!("printf '%s' {}", quote(&word))), word);
-        }
-
         #[test]
         fn words_pass_through_any_shell_unchanged(
             words in proptest::collection::vec("[ -~é\n\t]{0,12}", 1..4),

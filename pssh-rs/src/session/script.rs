@@ -2,10 +2,10 @@
 
 use crate::base::attempt_timer::AttemptTimer;
 use crate::base::user_file;
-use crate::session::command_line::{command_line, quote};
+use crate::session::command_line::command_line;
 use crate::session::exec::{CommandEnd, CommandExit, CommandRequest, START, Stdin, exec};
 use crate::session::ssh_session::SshSession;
-use cerveza_manners::last_line;
+use cerveza_manners::{last_line, quote};
 use cerveza_results::Captured;
 use std::io;
 use std::path::{Path, PathBuf};

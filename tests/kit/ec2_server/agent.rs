@@ -65,6 +65,8 @@ pub struct Report {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
+    /// Both as they were, which is what the agent puts into a bucket.
+    pub raw: [Vec<u8>; 2],
     pub finished: Option<SystemTime>,
 }
 
@@ -105,7 +107,8 @@ impl Execution {
             Action::Run => execution.process = Some(spawn(script, environment, state)),
             Action::Answer { after, code, stdout } => {
                 let status = if *code == 0 { "Success" } else { "Failed" };
-                let report = Report { status, code: *code, stdout: stdout.clone(), ..Report::default() };
+                let raw = [stdout.clone().into_bytes(), Vec::new()];
+                let report = Report { status, code: *code, stdout: stdout.clone(), raw, ..Report::default() };
                 execution.answer = Some((*after, report));
             }
             Action::Vanish | Action::Ignore | Action::End(_) => {}
@@ -185,12 +188,15 @@ fn report(status: ExitStatus, killed: Option<&'static str>, stdout: &[u8], stder
         (None, 194) => panic!("a script ended with 194, which reboots its host"),
         _ => "Failed",
     };
+    let mut raw = [stdout.to_vec(), stderr.to_vec()];
     let mut stderr = text(stderr);
     if status == "Failed" {
         let exit = if code < 0 { "signal: killed".to_string() } else { format!("exit status {code}") };
-        stderr += &format!("{}failed to run commands: {exit}", if stderr.is_empty() { "" } else { "\n" });
+        let error = format!("{}failed to run commands: {exit}", if stderr.is_empty() { "" } else { "\n" });
+        raw[1].extend_from_slice(error.as_bytes());
+        stderr += &error;
     }
-    Report { status, code, stdout: text(stdout), stderr, finished: Some(SystemTime::now()) }
+    Report { status, code, stdout: text(stdout), stderr, raw, finished: Some(SystemTime::now()) }
 }
 
 /// JSON takes no other bytes.

@@ -77,6 +77,9 @@ impl Buckets {
 
 /// What a throttled call is answered with.
 pub fn throttled(action: &str) -> ApiError {
+    if action.ends_with("Object") {
+        return ApiError::server(503, "SlowDown", "Please reduce your request rate.");
+    }
     let of_ssm = ["Parameter", "Parameters", "Command", "Commands", "Invocation", "Invocations", "Information"];
     match of_ssm.iter().any(|end| action.ends_with(end)) {
         true => ApiError::new("ThrottlingException", "Rate exceeded"),

@@ -4,6 +4,13 @@ use std::io::{BufRead, BufReader, Read, Result, Write};
 use std::net::TcpStream;
 
 pub struct Request {
+    pub method: String,
+    pub path: String,
+    /// The service that the request was signed for, such as `s3`. `None` if it was not signed.
+    pub service: Option<String>,
+    /// Whether the headers that S3 requires are signed.
+    pub has_signed_headers: bool,
+    pub range: Option<String>,
     /// SSM's `x-amz-target`, such as `AmazonSSM.GetParameters`.
     pub target: Option<String>,
     /// The region that the request was signed for.
@@ -14,7 +21,9 @@ pub struct Request {
 pub struct Response {
     pub status: u16,
     pub content_type: &'static str,
-    pub body: String,
+    /// Of S3.
+    pub bucket_region: Option<String>,
+    pub body: Vec<u8>,
 }
 
 pub struct Connection(BufReader<TcpStream>);
@@ -29,8 +38,18 @@ impl Connection {
     pub fn read(&mut self) -> Option<Request> {
         let mut first = String::new();
         self.0.read_line(&mut first).ok()?;
-        first.strip_prefix("POST / ")?;
-        let mut request = Request { target: None, region: None, body: String::new() };
+        let mut words = first.split(' ');
+        let (method, path) = (words.next()?.to_string(), words.next()?.to_string());
+        let mut request = Request {
+            method,
+            path,
+            service: None,
+            has_signed_headers: false,
+            range: None,
+            target: None,
+            region: None,
+            body: String::new(),
+        };
         let mut length = 0;
         loop {
             let mut header = String::new();
@@ -40,7 +59,15 @@ impl Connection {
                 ("content-length", value) => length = value.parse().ok()?,
                 ("x-amz-target", value) => request.target = Some(value.to_string()),
                 // Credential=KEY/DATE/REGION/SERVICE/aws4_request
-                ("authorization", value) => request.region = value.split('/').nth(2).map(str::to_string),
+                ("authorization", value) => {
+                    let mut scope = value.split('/').skip(2).map(str::to_string);
+                    (request.region, request.service) = (scope.next(), scope.next());
+                    let is_signed = |name| value.contains(&format!(";{name}"));
+                    request.has_signed_headers = value.starts_with("AWS4-HMAC-SHA256 Credential=")
+                        && value.contains("SignedHeaders=host;")
+                        && ["x-amz-content-sha256", "x-amz-date"].into_iter().all(is_signed);
+                }
+                ("range", value) => request.range = Some(value.to_string()),
                 _ => {}
             }
         }
@@ -71,8 +98,11 @@ impl Connection {
 impl Response {
     fn bytes(&self) -> Vec<u8> {
         let (status, content_type, length) = (self.status, self.content_type, self.body.len());
-        let head =
-            format!("HTTP/1.1 {status} Answer\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n");
-        [head.as_bytes(), self.body.as_bytes()].concat()
+        let mut head =
+            format!("HTTP/1.1 {status} Answer\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n");
+        if let Some(region) = &self.bucket_region {
+            head += &format!("x-amz-bucket-region: {region}\r\n");
+        }
+        [head.as_bytes(), b"\r\n", &self.body].concat()
     }
 }

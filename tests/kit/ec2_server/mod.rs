@@ -34,6 +34,7 @@ mod parameters;
 mod params;
 mod region;
 mod run_command;
+mod s3;
 mod status;
 mod tags;
 mod volumes;
@@ -44,11 +45,13 @@ pub use faults::{Fault, Rule};
 pub use params::{ApiError, Params};
 pub use region::{Address, Instance, Options, Region, Volume};
 pub use run_command::{Invocation, RunCommand, SentCommand};
+pub use s3::{Bucket, S3};
 pub use status::{Event, Health};
 
 use crate::{REGION, Sandbox};
 use buckets::{Buckets, throttled};
 use http::{Connection, Request, Response};
+use s3::ObjectRequest;
 use std::collections::BTreeMap;
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -175,6 +178,11 @@ impl Ec2Server {
         visit(account.region(REGION))
     }
 
+    /// The buckets of the account.
+    pub fn s3(&self) -> S3 {
+        self.account().options.s3.clone()
+    }
+
     /// The calls so far.
     pub fn calls(&self) -> Vec<Call> {
         self.account().calls.clone()
@@ -230,7 +238,11 @@ impl Account {
         region: &str,
         action: &str,
         params: &Params,
-    ) -> Result<String, ApiError> {
+    ) -> Result<Vec<u8>, ApiError> {
+        if let Protocol::S3 { request, is_signed } = protocol {
+            let denied = || ApiError::server(403, "AccessDenied", "Access Denied");
+            return if *is_signed { self.options.s3.answer(request, region) } else { Err(denied()) };
+        }
         if let Some(speed) = self.options.buckets {
             self.buckets.take(region, action, params, speed)?;
         }
@@ -247,9 +259,10 @@ impl Account {
                 Some(answer) => answer?.to_string(),
                 None => parameters::answer(region, action, input)?.to_string(),
             },
+            Protocol::S3 { .. } => String::new(),
         };
         region.settle(&options);
-        Ok(body)
+        Ok(body.into_bytes())
     }
 }
 
@@ -259,27 +272,37 @@ enum Protocol {
     Query,
     /// Systems Manager: JSON in and out.
     Json(String),
+    /// S3: the path in, bytes out.
+    S3 { request: ObjectRequest, is_signed: bool },
 }
 
 impl Protocol {
-    fn response(&self, action: &str, answer: Result<String, ApiError>) -> Response {
+    fn response(&self, action: &str, answer: Result<Vec<u8>, ApiError>, s3: &S3) -> Response {
         let (content_type, status, body) = match (self, answer) {
             (Protocol::Query, Ok(body)) => {
                 let head = "xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>r</requestId>";
-                ("text/xml", 200, format!("<{action}Response {head}{body}</{action}Response>"))
+                let body = [format!("<{action}Response {head}").into_bytes(), body, b"</".into()].concat();
+                ("text/xml", 200, [body, format!("{action}Response>").into_bytes()].concat())
             }
             (Protocol::Query, Err(error)) => {
                 let error_xml = xml::text("Code", &error.code) + &xml::text("Message", &error.message);
                 let errors = xml::element("Errors", &xml::element("Error", &error_xml));
-                ("text/xml", error.status, xml::element("Response", &(errors + "<RequestID>r</RequestID>")))
+                let xml = xml::element("Response", &(errors + "<RequestID>r</RequestID>"));
+                ("text/xml", error.status, xml.into_bytes())
             }
             (Protocol::Json(_), Ok(body)) => ("application/x-amz-json-1.1", 200, body),
             (Protocol::Json(_), Err(error)) => {
                 let body = serde_json::json!({"__type": error.code, "message": error.message});
-                ("application/x-amz-json-1.1", error.status, body.to_string())
+                ("application/x-amz-json-1.1", error.status, body.to_string().into_bytes())
+            }
+            (Protocol::S3 { .. }, Ok(body)) => ("text/plain", if action == "DeleteObject" { 204 } else { 200 }, body),
+            (Protocol::S3 { .. }, Err(error)) => {
+                let text = xml::text("Code", &error.code) + &xml::text("Message", &error.message);
+                ("application/xml", error.status, xml::element("Error", &text).into_bytes())
             }
         };
-        Response { status, content_type, body }
+        let bucket_region = if let Protocol::S3 { request, .. } = self { s3.region(request) } else { None };
+        Response { status, content_type, bucket_region, body }
     }
 }
 
@@ -305,7 +328,17 @@ fn serve(client: TcpStream, account: &Mutex<Account>) {
 /// Answers one request. Returns `None` if the connection is to be closed.
 fn answer(connection: &mut Connection, account: &Mutex<Account>, request: Request) -> Option<()> {
     let region = request.region.unwrap_or(REGION.to_string());
+    let object = ObjectRequest::parse(&request.method, &request.path, request.range.as_deref());
+    if object.is_none() && (request.method != "POST" || request.path != "/") {
+        return None;
+    }
+    let is_signed = request.has_signed_headers && request.service.as_deref() == Some("s3");
     let (protocol, action, params) = match request.target {
+        _ if object.is_some() => {
+            let request = object?;
+            let (action, params) = (request.action.to_string(), request.params());
+            (Protocol::S3 { request, is_signed }, action, params)
+        }
         Some(target) => {
             let action = target.rsplit('.').next().unwrap_or_default().to_string();
             let params = parameters::params(&request.body);
@@ -356,7 +389,8 @@ fn answer(connection: &mut Connection, account: &Mutex<Account>, request: Reques
     };
     std::thread::sleep(delay);
     let outcome = answer.as_ref().err().map_or("ok".to_string(), |error| error.code.clone());
-    let response = protocol.response(&action, answer);
+    let s3 = lock(account).options.s3.clone();
+    let response = protocol.response(&action, answer, &s3);
     if matches!(fault, Some(Fault::HalfAnswer)) {
         let _ = connection.write_half(&response);
         return None;

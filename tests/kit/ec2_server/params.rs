@@ -128,7 +128,7 @@ pub fn tags(items: &[Params]) -> BTreeMap<String, String> {
     items.iter().map(|item| (text(item, "Key"), text(item, "Value"))).collect()
 }
 
-fn decode(text: &str) -> String {
+pub fn decode(text: &str) -> String {
     let (mut bytes, mut rest) = (Vec::new(), text.bytes());
     while let Some(byte) = rest.next() {
         match byte {

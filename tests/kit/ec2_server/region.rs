@@ -3,6 +3,7 @@
 use super::catalog::{Catalog, Placement};
 use super::params::{ApiError, Params};
 use super::run_command::RunCommand;
+use super::s3::S3;
 use super::status::Health;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant, SystemTime};
@@ -37,6 +38,7 @@ pub struct Options {
     pub ids_after: u64,
     /// How long a command of SSM cannot be found after it was sent.
     pub command_invisible: Duration,
+    pub s3: S3,
 }
 
 impl Default for Options {
@@ -55,6 +57,7 @@ impl Default for Options {
             addresses: 10_000,
             ids_after: 0,
             command_invisible: Duration::ZERO,
+            s3: S3::default(),
         }
     }
 }

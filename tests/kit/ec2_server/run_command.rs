@@ -5,6 +5,7 @@ use super::agent::{Action, Agent, Execution, Ping, Report, listed, prefix};
 use super::parameters::JsonAnswer;
 use super::params::ApiError;
 use super::region::{Options, Region};
+use super::s3::S3;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant, SystemTime};
@@ -18,7 +19,17 @@ const CALLS: [(&str, &[&str]); 6] = [
     ("ListCommands", &["CommandId", "InstanceId", "MaxResults", "NextToken", "Filters"]),
     (
         "SendCommand",
-        &["InstanceIds", "DocumentName", "TimeoutSeconds", "Comment", "Parameters", "MaxConcurrency", "MaxErrors"],
+        &[
+            "InstanceIds",
+            "DocumentName",
+            "TimeoutSeconds",
+            "Comment",
+            "Parameters",
+            "MaxConcurrency",
+            "MaxErrors",
+            "OutputS3BucketName",
+            "OutputS3KeyPrefix",
+        ],
     ),
 ];
 
@@ -42,6 +53,8 @@ pub struct SentCommand {
     pub max_concurrency: usize,
     pub max_errors: usize,
     pub timeout_seconds: u64,
+    /// The bucket for the outputs, and the beginning of their keys.
+    output: Option<(S3, String, String)>,
     execution_timeout: Duration,
     sent: Instant,
     requested: SystemTime,
@@ -103,6 +116,8 @@ impl SentCommand {
                 "Pending" if since >= one.agent.delivery && running < self.max_concurrency => match one.agent.action {
                     Action::Ignore => {}
                     Action::End(status) => one.status = status,
+                    // The hosts of this server are Linux without PowerShell.
+                    Action::Run if self.document == "AWS-RunPowerShellScript" => one.status = "InvalidPlatform",
                     _ => {
                         let environment = [
                             ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
@@ -117,6 +132,16 @@ impl SentCommand {
                 "InProgress" => {
                     if let Some(report) = one.execution.as_ref().and_then(Execution::report) {
                         one.status = if report.status == "TimedOut" { "ExecutionTimedOut" } else { report.status };
+                        if let Some((s3, bucket, prefix)) = &self.output {
+                            let plugin = if self.document == "AWS-RunShellScript" { "Shell" } else { "PowerShell" };
+                            let folder = format!(
+                                "{prefix}{}/{}/awsrun{plugin}Script/0.awsrun{plugin}Script",
+                                self.id, one.instance
+                            );
+                            for (name, content) in ["stdout", "stderr"].into_iter().zip(&report.raw) {
+                                s3.put_by_agent(bucket, &format!("{folder}/{name}"), content);
+                            }
+                        }
                         one.report = report;
                     } else if is_expired {
                         one.status = "DeliveryTimedOut";
@@ -298,6 +323,14 @@ fn send(region: &mut Region, input: &Map<String, Value>, options: &Options) -> J
     if max_concurrency == 0 {
         return Err(invalid("MaxConcurrency must be at least 1"));
     }
+    let bucket = text(input, "OutputS3BucketName");
+    if bucket.is_some_and(|bucket| !options.s3.has_bucket(bucket)) {
+        return Err(ApiError::new("InvalidOutputFolder", "The S3 bucket doesn't exist."));
+    }
+    let output = bucket.map(|bucket| {
+        let prefix = text(input, "OutputS3KeyPrefix").map_or(String::new(), |prefix| format!("{prefix}/"));
+        (options.s3.clone(), bucket.to_string(), prefix)
+    });
     let invocation = |id: &String| Invocation {
         instance: id.clone(),
         agent: agent_of(region, id).unwrap_or_default(),
@@ -316,6 +349,7 @@ fn send(region: &mut Region, input: &Map<String, Value>, options: &Options) -> J
         max_concurrency,
         max_errors,
         timeout_seconds,
+        output,
         execution_timeout: Duration::from_secs(execution_timeout),
         sent: Instant::now(),
         requested: SystemTime::now(),

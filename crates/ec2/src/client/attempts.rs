@@ -7,10 +7,11 @@ use tokio::time::Instant;
 
 /// Calls that change something and have the same effect when they are made twice (Amazon EC2 API Reference, and
 /// "Ensuring idempotency in Amazon EC2 API requests"). Every other change is made once if its answer got lost.
-const SAME_TWICE: [&str; 9] = [
+const SAME_TWICE: [&str; 10] = [
     "AssociateAddress",
     "CancelCommand",
     "CreateTags",
+    "DeleteObject",
     "DeleteTags",
     "ModifyInstanceAttribute",
     "PutParameter",

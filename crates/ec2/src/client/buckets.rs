@@ -49,6 +49,8 @@ const LIMITS: &[Limits] = &[
     // AWS documents no rate for these: it is found out from throttled calls.
     requests(&["CancelCommand", "ListCommands", "SendCommand"], 20, 10),
     requests(&["DescribeInstanceInformation", "GetCommandInvocation", "ListCommandInvocations"], 20, 20),
+    // Less than what S3 takes for each prefix ("Best practices design patterns", Amazon S3 User Guide).
+    requests(&["DeleteObject", "GetObject"], 1000, 1000),
 ];
 
 /// The guide's "non-mutating actions" with a filter or with paging, and "mutating actions".

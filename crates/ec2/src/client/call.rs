@@ -16,6 +16,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// The default of --timeout.
@@ -40,6 +41,8 @@ pub(crate) struct Calls {
     max_attempts: Option<u32>,
     /// Whether calls wait also after Ctrl-C.
     goes_on: AtomicBool,
+    /// Whether no more commands are to be sent.
+    sending_ended: watch::Sender<bool>,
 }
 
 impl Calls {
@@ -52,6 +55,7 @@ impl Calls {
             arrivals: Arrivals::default(),
             max_attempts,
             goes_on: AtomicBool::new(false),
+            sending_ended: watch::Sender::new(false),
         }
     }
 
@@ -78,6 +82,12 @@ impl Calls {
                 return Err(SdkError::timeout_error(NoAnswer(silent_since.elapsed())));
             }
         }
+    }
+
+    /// Returns once no more commands are to be sent.
+    async fn sending_ended(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.sending_ended.subscribe().wait_for(|is_set| *is_set).await;
     }
 
     /// Returns once nothing has made progress for the time limit, counted from `begun` at the earliest.
@@ -168,6 +178,11 @@ impl Ec2 {
         self.calls.goes_on.store(true, Ordering::Relaxed);
     }
 
+    /// Lets no [`SEND_COMMAND`] wait any more. One that is under way gets its answer.
+    pub fn end_sending(&self) {
+        self.calls.sending_ended.send_replace(true);
+    }
+
     /// Sets how long a region may take to answer a read.
     pub fn set_read_limit(&self, limit: Duration) {
         set(&self.calls.read_limit, limit);
@@ -231,11 +246,12 @@ impl Ec2 {
     /// Waits for `work`, but not after Ctrl-C, nor when nothing makes progress. What is ready goes on in any case:
     /// after Ctrl-C a run still finishes what it has begun.
     async fn waiting<T>(&self, name: &str, begun: Instant, work: impl Future<Output = T>) -> Result<T, NotSent> {
-        let goes_on = name != SEND_COMMAND && self.calls.goes_on.load(Ordering::Relaxed);
+        let (sends, goes_on) = (name == SEND_COMMAND, self.calls.goes_on.load(Ordering::Relaxed));
         tokio::select! {
             biased;
             done = work => Ok(done),
-            () = self.interrupt.wait(), if !goes_on => Err(NotSent::Interrupted),
+            () = self.interrupt.wait(), if sends || !goes_on => Err(NotSent::Interrupted),
+            () = self.calls.sending_ended(), if sends => Err(NotSent::Interrupted),
             stalled = self.calls.stalled(begun) => Err(stalled),
         }
     }

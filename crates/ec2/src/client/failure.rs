@@ -208,6 +208,9 @@ fn hint(code: &str, call: &str, why: &str) -> Option<&'static str> {
             Some("security groups differ by VPC: `aws ec2 describe-security-groups` lists them")
         }
         "SpotMaxPriceTooLow" => Some("raise `max price`, or leave it out: the limit is then the on-demand price"),
+        "InvalidOutputFolder" | "NoSuchBucket" => {
+            Some("--output-bucket names a bucket that does not exist, or that the account may not use")
+        }
         "PendingVerification" => Some("AWS checks the account for this region: try again later, within some 4 hours"),
         "InvalidParameterCombination" => Some("--dry-run shows everything that is requested"),
         _ => None,

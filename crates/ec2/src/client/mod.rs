@@ -18,15 +18,18 @@ use crate::client::interrupt::Interrupt;
 use crate::client::region_args::RegionArgs;
 use crate::config::aws_profile::{AWS_PROFILE, AwsProfile};
 use crate::config::credentials::Credentials;
-use crate::config::http::{http_client, plain_http_client};
+use crate::config::http::{bare_connector, http_client, plain_http_client};
 use crate::config::region_name::check_region;
 use crate::config::settings::Settings;
 use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::{TimeoutConfig, TimeoutConfigBuilder};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::config::SharedHttpClient;
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::tls::TrustStore;
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 use std::collections::BTreeMap;
@@ -46,6 +49,11 @@ pub struct Ec2 {
     timeouts: TimeoutConfig,
     clients: Mutex<BTreeMap<String, Client>>,
     ssm_clients: Mutex<BTreeMap<String, aws_sdk_ssm::Client>>,
+    trust_store: Option<TrustStore>,
+    /// For S3.
+    connector: OnceLock<Connector>,
+    /// The regions of buckets that are not in the region where they were looked for.
+    bucket_regions: Mutex<BTreeMap<String, String>>,
     pub(crate) interrupt: Interrupt,
     pub(crate) calls: Calls,
 }
@@ -108,7 +116,7 @@ impl Ec2 {
         let explicit = account.as_deref().map(|profile| (place(profile), profile));
         let profile = AwsProfile::read(explicit).await?;
         let settings = Settings::read(profile.keys())?;
-        let max_attempts = settings.max_attempts;
+        let (max_attempts, trust_store) = (settings.max_attempts, settings.trust_store.clone());
         let timeouts = TimeoutConfig::builder().connect_timeout(args.connect_timeout);
         let config = sdk_config(&profile, settings, timeouts.clone()).await?;
         let home = config.region().map(Region::to_string).filter(|region| !region.is_empty());
@@ -137,6 +145,9 @@ impl Ec2 {
             timeouts: timeouts.disable_operation_attempt_timeout().build(),
             clients: Mutex::default(),
             ssm_clients: Mutex::default(),
+            trust_store,
+            connector: OnceLock::new(),
+            bucket_regions: Mutex::default(),
             interrupt,
             calls: Calls::new(max_attempts),
         };
@@ -211,15 +222,41 @@ impl Ec2 {
         clients.entry(region.to_string()).or_insert_with(make).clone()
     }
 
+    /// Returns what sends requests to a service whose endpoint this variable may name. The service is always the same.
+    pub(crate) fn connector(&self, variable: &str) -> &Connector {
+        self.connector.get_or_init(|| {
+            let is_plain = self.has_plain_endpoint(variable);
+            let sleep = self.config.sleep_impl();
+            bare_connector(self.trust_store.as_ref(), is_plain, self.timeouts.connect_timeout(), sleep)
+        })
+    }
+
+    pub(crate) fn credentials_provider(&self) -> Option<SharedCredentialsProvider> {
+        self.config.credentials_provider()
+    }
+
+    /// Returns the region of a bucket, if S3 has said it.
+    pub(crate) fn bucket_region(&self, bucket: &str) -> Option<String> {
+        self.bucket_regions.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get(bucket).cloned()
+    }
+
+    pub(crate) fn note_bucket_region(&self, bucket: &str, region: &str) {
+        let mut regions = self.bucket_regions.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        regions.insert(bucket.to_string(), region.to_string());
+    }
+
     /// Returns the HTTP client for a service whose endpoint this variable may name.
     fn http_client(&self, variable: &str) -> Option<SharedHttpClient> {
-        let is_plain = self.endpoint(variable).is_some_and(|endpoint| endpoint.starts_with("http://"));
         let plain = || self.plain_http_client.get_or_init(plain_http_client).clone();
-        is_plain.then(plain).flatten().or(self.config.http_client())
+        self.has_plain_endpoint(variable).then(plain).flatten().or(self.config.http_client())
+    }
+
+    fn has_plain_endpoint(&self, variable: &str) -> bool {
+        self.endpoint(variable).is_some_and(|endpoint| endpoint.starts_with("http://"))
     }
 
     /// Returns the endpoint that is set for a service: by its own variable, or for all services.
-    fn endpoint(&self, variable: &str) -> Option<String> {
+    pub(crate) fn endpoint(&self, variable: &str) -> Option<String> {
         let own = env::var(variable).ok().filter(|url| !url.is_empty());
         own.or(self.config.endpoint_url().map(str::to_string))
     }

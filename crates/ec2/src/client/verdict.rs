@@ -26,12 +26,13 @@ pub(crate) enum Verdict {
     Refused,
 }
 
-/// Codes of a throttled call: EC2 API Reference, "Error codes"; SSM; and the codes that AWS's own SDKs take for it.
-const THROTTLED: [&str; 8] = [
+/// Codes of a throttled call: EC2 API Reference, "Error codes"; SSM; S3; and the codes that AWS's own SDKs take for it.
+const THROTTLED: [&str; 9] = [
     "EC2ThrottledException",
     "RequestLimitExceeded",
     "RequestThrottled",
     "RequestThrottledException",
+    "SlowDown",
     "ThrottledException",
     "Throttling",
     "ThrottlingException",
@@ -109,6 +110,7 @@ mod tests {
             ("RequestLimitExceeded", 400, Verdict::Throttled),
             ("ThrottlingException", 400, Verdict::Throttled),
             ("Unavailable", 503, Verdict::Throttled),
+            ("SlowDown", 503, Verdict::Throttled),
             ("", 503, Verdict::Ambiguous),
             ("", 502, Verdict::Ambiguous),
             ("InternalError", 500, Verdict::Ambiguous),

@@ -6,13 +6,14 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_sdk_ec2::error::ErrorMetadata;
 use std::error::Error;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
 
-/// Gives the credentials that were loaded at the start, and loads others when those expire.
+/// Gives the credentials that were loaded last, and loads others when those expire.
 #[derive(Debug)]
 pub(crate) struct Credentials {
-    first: aws_credential_types::Credentials,
+    last: Mutex<aws_credential_types::Credentials>,
     provider: SharedCredentialsProvider,
 }
 
@@ -22,10 +23,14 @@ const MARGIN: Duration = Duration::from_secs(60);
 impl Credentials {
     pub async fn load(provider: SharedCredentialsProvider, limit: Duration) -> Result<Credentials, CredentialsFailure> {
         match timeout(limit, provider.provide_credentials()).await {
-            Ok(Ok(first)) => Ok(Credentials { first, provider }),
+            Ok(Ok(first)) => Ok(Credentials { last: Mutex::new(first), provider }),
             Ok(Err(error)) => Err(classify(&error)),
             Err(_) => Err(CredentialsFailure::Other(format!("they took longer than {} s", limit.as_secs()))),
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, aws_credential_types::Credentials> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn shared(self) -> SharedCredentialsProvider {
@@ -38,11 +43,15 @@ impl ProvideCredentials for Credentials {
     where
         Self: 'a,
     {
-        if self.first.expiry().is_none_or(|end| end > SystemTime::now() + MARGIN) {
-            future::ProvideCredentials::ready(Ok(self.first.clone()))
-        } else {
-            self.provider.provide_credentials()
+        let last = self.lock().clone();
+        if last.expiry().is_none_or(|end| end > SystemTime::now() + MARGIN) {
+            return future::ProvideCredentials::ready(Ok(last));
         }
+        future::ProvideCredentials::new(async {
+            let next = self.provider.provide_credentials().await?;
+            *self.lock() = next.clone();
+            Ok(next)
+        })
     }
 }
 

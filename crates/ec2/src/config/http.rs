@@ -1,10 +1,11 @@
 //! HTTP clients: HTTPS by rustls with ring, through the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name, as AWS's
 //! own tools do.
 
-use aws_sdk_ec2::config::SharedHttpClient;
+use aws_sdk_ec2::config::{SharedAsyncSleep, SharedHttpClient};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_runtime_api::client::http::HttpConnectorSettings;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cerveza_manners::{Failure, Result};
@@ -13,25 +14,49 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::fs;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// Returns a client that trusts these certificates, else those of the system. Nothing is loaded before the first
 /// request.
 pub(crate) fn http_client(trust_store: Option<TrustStore>) -> SharedHttpClient {
     let trusted = OnceLock::new();
-    if let Some(trust_store) = trust_store {
-        let _ = trusted.set(trust_store);
-    }
     Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
-        connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
-        let connector = connector.tls_provider(Provider::Rustls(CryptoMode::Ring));
-        let trusted = trusted.get_or_init(system_certificates).clone();
-        match TlsContext::builder().with_trust_store(trusted).build() {
-            Ok(context) => connector.tls_context(context).build(),
-            Err(_) => connector.build(),
-        }
+        let sleep = components.and_then(|components| components.sleep_impl());
+        let trusted = trusted.get_or_init(|| trust_store.clone().unwrap_or_else(system_certificates));
+        connector(trusted.clone(), settings.cloned(), sleep)
     })
+}
+
+fn connector(
+    trusted: TrustStore,
+    settings: Option<HttpConnectorSettings>,
+    sleep: Option<SharedAsyncSleep>,
+) -> Connector {
+    let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
+    connector.set_connector_settings(settings);
+    connector.set_sleep_impl(sleep);
+    let connector = connector.tls_provider(Provider::Rustls(CryptoMode::Ring));
+    match TlsContext::builder().with_trust_store(trusted).build() {
+        Ok(context) => connector.tls_context(context).build(),
+        Err(_) => connector.build(),
+    }
+}
+
+/// Returns what sends the requests of a service for which there is no client of the SDK. `is_plain`: without TLS.
+pub(crate) fn bare_connector(
+    trust_store: Option<&TrustStore>,
+    is_plain: bool,
+    connect_timeout: Option<Duration>,
+    sleep: Option<SharedAsyncSleep>,
+) -> Connector {
+    let trusted = match trust_store {
+        Some(trust_store) => trust_store.clone(),
+        None if is_plain && proxy().is_none() => TrustStore::empty(),
+        None => system_certificates(),
+    };
+    let mut settings = HttpConnectorSettings::builder();
+    settings.set_connect_timeout(connect_timeout);
+    connector(trusted, Some(settings.build()), sleep)
 }
 
 /// Returns a client for an endpoint without TLS: to load the certificates of the system would take longer than a

@@ -5,6 +5,7 @@ use crate::client::call::SEND_COMMAND;
 use crate::client::failure::{failure, is_denied};
 use crate::client::verdict::{code, is_ambiguous};
 use crate::config::region_name::check_region;
+use crate::s3::bucket_prefix::BucketPrefix;
 use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_ssm::types::{CommandFilter, CommandFilterKey};
 use cerveza_manners::{Failure, Result};
@@ -31,6 +32,8 @@ pub struct CommandRequest {
     pub execution_timeout: Duration,
     pub max_concurrency: usize,
     pub max_errors: usize,
+    /// Where SSM Agent puts the complete output.
+    pub output: Option<BucketPrefix>,
 }
 
 /// Why a command was not sent.
@@ -74,7 +77,14 @@ impl Ec2 {
             .timeout_seconds(i32::try_from(delivery).unwrap_or(i32::MAX))
             .set_parameters(Some(HashMap::from(parameters)))
             .max_concurrency(request.max_concurrency.max(1).to_string())
-            .max_errors(request.max_errors.to_string());
+            .max_errors(request.max_errors.to_string())
+            .set_output_s3_bucket_name(request.output.as_ref().map(|output| output.bucket.clone()))
+            .set_output_s3_key_prefix(
+                request
+                    .output
+                    .as_ref()
+                    .and_then(|output| Some(output.prefix.clone()).filter(|prefix| !prefix.is_empty())),
+            );
         let answer = self.call(CALL, region, request.instance_ids.len(), || call.clone().send()).await;
         match answer {
             Ok(answer) => {
