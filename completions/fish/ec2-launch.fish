@@ -12,7 +12,7 @@ complete -c ec2-launch -l address -d 'Field with the address that --wait ssh con
 complete -c ec2-launch -l ssh-port -d 'Port that --wait ssh connects to' -r
 complete -c ec2-launch -l timeout -d 'Give up when no host has become ready for this time' -r
 complete -c ec2-launch -l show-profile -d 'Print a profile as YAML, with everything it extends' -r
-complete -c ec2-launch -s o -l output -d 'Output format' -r -f -a "auto\t'`json` in a pipe or file; on a terminal a table (pssh-rs: lines as they arrive; hostrange: names)'
+complete -c ec2-launch -s o -l output -d 'Output format' -r -f -a "auto\t'`json` in a pipe or file; on a terminal a table (pssh-rs, ec2-run: lines; hostrange: names)'
 json\t'JSON lines: one record per line'
 names\t'One name per line'
 table\t'Aligned columns with headers'

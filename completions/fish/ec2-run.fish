@@ -18,7 +18,7 @@ complete -c ec2-run -l max-unreachable -d 'Like --max-fail, for hosts that were 
 complete -c ec2-run -s r -l region -d 'Regions, separated by commas, or `all`' -r
 complete -c ec2-run -l account -d 'AWS profiles of the accounts to work in' -r
 complete -c ec2-run -l connect-timeout -d 'Time limit for each connection to AWS' -r
-complete -c ec2-run -s o -l output -d 'Output format' -r -f -a "auto\t'`json` in a pipe or file; on a terminal a table (pssh-rs: lines as they arrive; hostrange: names)'
+complete -c ec2-run -s o -l output -d 'Output format' -r -f -a "auto\t'`json` in a pipe or file; on a terminal a table (pssh-rs, ec2-run: lines; hostrange: names)'
 json\t'JSON lines: one record per line'
 names\t'One name per line'
 table\t'Aligned columns with headers'
@@ -29,7 +29,7 @@ always\t'Always use colours'
 never\t'Never use colours'"
 complete -c ec2-run -l output-bucket -d 'Get complete output through this bucket of S3' -r
 complete -c ec2-run -l max-output -d 'Limit on each host\'s stdout and on its stderr, as in 64K or 4M' -r
-complete -c ec2-run -l outdir -d 'Write complete outputs to DIR/HOST.out and DIR/HOST.err' -r -F
+complete -c ec2-run -l outdir -d 'Write outputs to DIR/HOST.out and DIR/HOST.err' -r -F
 complete -c ec2-run -l columns -d 'Columns of a table, csv or tsv, as in host,tags.role' -r
 complete -c ec2-run -l sort -d 'Sort by these keys, as in zone,-launch_time' -r
 complete -c ec2-run -l resume -d 'Collect the results of commands that an earlier run has sent'
@@ -42,7 +42,7 @@ complete -c ec2-run -l keep -d 'Leave the outputs in the bucket'
 complete -c ec2-run -s b -l group -d 'Show equal output once, with the hosts that printed it'
 complete -c ec2-run -l diff -d 'Like --group, and show how other outputs differ from the most common one'
 complete -c ec2-run -l ordered -d 'Show hosts in the order of the input'
-complete -c ec2-run -l lines -d 'Write each line as it arrives, as `host: text`, also to a pipe'
+complete -c ec2-run -l lines -d 'Write each line as `host: text`, also to a pipe'
 complete -c ec2-run -l raw -d 'Do not escape control characters on the terminal'
 complete -c ec2-run -l no-progress -d 'Show no progress bar'
 complete -c ec2-run -s h -l help -d 'Print help (see more with \'--help\')'

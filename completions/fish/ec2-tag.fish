@@ -1,7 +1,7 @@
 complete -c ec2-tag -s r -l region -d 'Regions, separated by commas, or `all`' -r
 complete -c ec2-tag -l account -d 'AWS profiles of the accounts to work in' -r
 complete -c ec2-tag -l connect-timeout -d 'Time limit for each connection to AWS' -r
-complete -c ec2-tag -s o -l output -d 'Output format' -r -f -a "auto\t'`json` in a pipe or file; on a terminal a table (pssh-rs: lines as they arrive; hostrange: names)'
+complete -c ec2-tag -s o -l output -d 'Output format' -r -f -a "auto\t'`json` in a pipe or file; on a terminal a table (pssh-rs, ec2-run: lines; hostrange: names)'
 json\t'JSON lines: one record per line'
 names\t'One name per line'
 table\t'Aligned columns with headers'

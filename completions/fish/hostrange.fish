@@ -14,7 +14,7 @@ complete -c hostrange -l index -d 'Print the position of NAME, counted from 0; e
 complete -c hostrange -l max -d 'Write nothing and exit with 2 if there are more than N hosts' -r
 complete -c hostrange -l groups -d 'List the node groups of SOURCE, of all (`*`), or of the default source' -r
 complete -c hostrange -l regroup -d 'Like --fold, but write whole node groups of SOURCE as @GROUP' -r
-complete -c hostrange -s o -l output -d 'Output format' -r -f -a "auto\t'`json` in a pipe or file; on a terminal a table (pssh-rs: lines as they arrive; hostrange: names)'
+complete -c hostrange -s o -l output -d 'Output format' -r -f -a "auto\t'`json` in a pipe or file; on a terminal a table (pssh-rs, ec2-run: lines; hostrange: names)'
 json\t'JSON lines: one record per line'
 names\t'One name per line'
 table\t'Aligned columns with headers'

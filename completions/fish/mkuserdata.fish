@@ -6,7 +6,7 @@ complete -c mkuserdata -l boundary -d 'Write plain MIME with this boundary betwe
 complete -c mkuserdata -l limit -d 'Largest size in bytes, before base64' -r
 complete -c mkuserdata -l extract -d 'Like --list, and write the parts to files in DIR' -r -F
 complete -c mkuserdata -l schema -d 'With --check, validate cloud-configs against a JSON schema' -r -F
-complete -c mkuserdata -s o -l output -d 'Output format' -r -f -a "auto\t'`json` in a pipe or file; on a terminal a table (pssh-rs: lines as they arrive; hostrange: names)'
+complete -c mkuserdata -s o -l output -d 'Output format' -r -f -a "auto\t'`json` in a pipe or file; on a terminal a table (pssh-rs, ec2-run: lines; hostrange: names)'
 json\t'JSON lines: one record per line'
 names\t'One name per line'
 table\t'Aligned columns with headers'

@@ -30,7 +30,7 @@ complete -c pssh-rs -s f -l fanout -d 'Number of hosts at a time' -r
 complete -c pssh-rs -l batch -d 'Run in batches, as in 1,10%,50%; stop if one fails' -r
 complete -c pssh-rs -l max-fail -d 'Start no more hosts once more than this many have failed' -r
 complete -c pssh-rs -l max-unreachable -d 'Like --max-fail, for hosts that were not reached [default: no limit]' -r
-complete -c pssh-rs -s o -l output -d 'Output format' -r -f -a "auto\t'`json` in a pipe or file; on a terminal a table (pssh-rs: lines as they arrive; hostrange: names)'
+complete -c pssh-rs -s o -l output -d 'Output format' -r -f -a "auto\t'`json` in a pipe or file; on a terminal a table (pssh-rs, ec2-run: lines; hostrange: names)'
 json\t'JSON lines: one record per line'
 names\t'One name per line'
 table\t'Aligned columns with headers'
@@ -40,7 +40,7 @@ complete -c pssh-rs -l color -d 'When to use colours' -r -f -a "auto\t'On a term
 always\t'Always use colours'
 never\t'Never use colours'"
 complete -c pssh-rs -l max-output -d 'Limit on each host\'s stdout and on its stderr, as in 64K or 4M' -r
-complete -c pssh-rs -l outdir -d 'Write complete outputs to DIR/HOST.out and DIR/HOST.err' -r -F
+complete -c pssh-rs -l outdir -d 'Write outputs to DIR/HOST.out and DIR/HOST.err' -r -F
 complete -c pssh-rs -l columns -d 'Columns of a table, csv or tsv, as in host,tags.role' -r
 complete -c pssh-rs -l sort -d 'Sort by these keys, as in zone,-launch_time' -r
 complete -c pssh-rs -l tty -d 'Allocate a terminal, like `ssh -t`'
@@ -51,7 +51,7 @@ complete -c pssh-rs -l no-header -d 'Write no header line'
 complete -c pssh-rs -s b -l group -d 'Show equal output once, with the hosts that printed it'
 complete -c pssh-rs -l diff -d 'Like --group, and show how other outputs differ from the most common one'
 complete -c pssh-rs -l ordered -d 'Show hosts in the order of the input'
-complete -c pssh-rs -l lines -d 'Write each line as it arrives, as `host: text`, also to a pipe'
+complete -c pssh-rs -l lines -d 'Write each line as `host: text`, also to a pipe'
 complete -c pssh-rs -l raw -d 'Do not escape control characters on the terminal'
 complete -c pssh-rs -l no-progress -d 'Show no progress bar'
 complete -c pssh-rs -s 1 -d 'Write the names of all hosts, also of failed ones (same as -o names)'
