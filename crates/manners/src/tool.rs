@@ -1,5 +1,6 @@
 //! Runs a tool: parses its arguments, prints its messages on stderr, and sets the exit status.
 
+use crate::completion::{self, asking_shell};
 use crate::progress::{bar_target, show};
 use crate::signals::die_interrupted;
 use crate::suggestion::suggest;
@@ -47,6 +48,9 @@ const TICK: Duration = Duration::from_millis(250);
 /// Runs a tool: the one place where a failure becomes a message and an exit status.
 /// `hint` is asked about unknown options and wrong values.
 pub fn main<A: Parser>(name: &'static str, hint: Hint, run: fn(&A, &Tool) -> Result<Status>) -> ExitCode {
+    if let Some(shell) = asking_shell() {
+        return completion::print(A::command(), &shell);
+    }
     let tool = Tool { name };
     let args = match A::try_parse() {
         Ok(args) => args,
