@@ -9,7 +9,7 @@ TOOLS = hostrange ec2-ls ec2-launch ec2-power ec2-run ec2-tag hostfmt mkuserdata
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 BINDIR = $(DESTDIR)$(PREFIX)/bin
-MANDIR = $(DESTDIR)$(PREFIX)/share/man/man1
+MANDIR = $(DESTDIR)$(PREFIX)/share/man
 BASHDIR = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 ZSHDIR = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 FISHDIR = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
@@ -72,15 +72,16 @@ release:
 # Without cargo, as often for root, this installs what `make release` has built.
 install:
 	if command -v $(CARGO) >/dev/null; then $(MAKE) release; fi
-	$(INSTALL) -d "$(BINDIR)" "$(MANDIR)" "$(BASHDIR)" "$(ZSHDIR)" "$(FISHDIR)"
+	$(INSTALL) -d "$(BINDIR)" "$(MANDIR)/man1" "$(MANDIR)/man5" "$(MANDIR)/man7" "$(BASHDIR)" "$(ZSHDIR)" "$(FISHDIR)"
 	$(INSTALL) -m 755 $(TOOLS:%="$(TARGET)/release/%") "$(BINDIR)"
-	$(INSTALL) -m 644 $(TOOLS:%=man/%.1) "$(MANDIR)"
+	for section in 1 5 7; do $(INSTALL) -m 644 man/*.$$section "$(MANDIR)/man$$section" || exit; done
 	$(INSTALL) -m 644 $(TOOLS:%=completions/bash/%) "$(BASHDIR)"
 	$(INSTALL) -m 644 $(TOOLS:%=completions/zsh/_%) "$(ZSHDIR)"
 	$(INSTALL) -m 644 $(TOOLS:%=completions/fish/%.fish) "$(FISHDIR)"
 
 uninstall:
-	rm -f $(TOOLS:%="$(BINDIR)/%") $(TOOLS:%="$(MANDIR)/%.1") $(TOOLS:%="$(BASHDIR)/%") $(TOOLS:%="$(ZSHDIR)/_%") \
+	for page in man/*.[157]; do rm -f "$(MANDIR)/man$${page##*.}/$${page#man/}" || exit; done
+	rm -f $(TOOLS:%="$(BINDIR)/%") $(TOOLS:%="$(BASHDIR)/%") $(TOOLS:%="$(ZSHDIR)/_%") \
 	    $(TOOLS:%="$(FISHDIR)/%.fish")
 
 clean:
