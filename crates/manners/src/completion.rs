@@ -6,7 +6,7 @@ use crate::field::value_at;
 use cerveza_record::{RECORD_KEYS, Record, Value, is_plain_name, natural_cmp};
 use clap::Command;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, complete};
-use std::env;
+use std::env::{self, ArgsOs};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Write;
@@ -28,8 +28,8 @@ pub(crate) fn asking_shell() -> Option<String> {
 }
 
 /// Prints the words that fit, one per line, each with a tab and its explanation if it has one.
-pub(crate) fn print(mut command: Command, shell: &str) -> ExitCode {
-    let args = env::args_os().skip_while(|arg| arg != "--").skip(1).collect();
+pub(crate) fn print(mut command: Command, shell: &str, words: ArgsOs) -> ExitCode {
+    let args = words.skip_while(|arg| arg != "--").skip(1).collect();
     let (words, shown_from) = typed_words(shell, args);
     let folder = env::current_dir().ok();
     let last = words.len().saturating_sub(1);
