@@ -12,7 +12,7 @@ mod request;
 mod tags;
 
 pub use cli::{Args, command, run};
-pub use document::key_help::{KeyHelp, launch_keys};
+pub use document::key_help::{KeyHelp, key_tables};
 
 use std::env::ArgsOs;
 use std::process::ExitCode;

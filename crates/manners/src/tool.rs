@@ -1,5 +1,6 @@
 //! Runs a tool: parses its arguments, prints its messages on stderr, and sets the exit status.
 
+use crate::completion::{self, asking_shell};
 use crate::progress::{bar_target, show};
 use crate::signals::die_interrupted;
 use crate::suggestion::suggest;
@@ -54,6 +55,9 @@ pub fn main<A: Parser>(
     hint: Hint,
     run: fn(&A, &Tool) -> Result<Status>,
 ) -> ExitCode {
+    if let Some(shell) = asking_shell() {
+        return completion::print(A::command(), &shell, words);
+    }
     let tool = Tool { name };
     let args = match A::try_parse_from(words) {
         Ok(args) => args,
