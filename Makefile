@@ -5,16 +5,20 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 INSTALL ?= install
 
-TOOLS = hostrange ec2-ls ec2-launch ec2-power ec2-run ec2-tag hostfmt mkuserdata pssh-rs
+# What is built to be installed. ec2-tools has all tools that use the AWS SDK, and each of them is a link to it.
+PROGRAMS = hostrange hostfmt mkuserdata pssh-rs
+EC2_TOOLS = ec2-launch ec2-ls ec2-power ec2-run ec2-tag
 TARGET = $(or $(CARGO_TARGET_DIR),target)
+BUILT = $(TARGET)/release
 
 BINDIR = $(DESTDIR)$(PREFIX)/bin
-MANDIR = $(DESTDIR)$(PREFIX)/share/man/man1
+LIBEXECDIR = $(DESTDIR)$(PREFIX)/libexec/cerveza
+MANDIR = $(DESTDIR)$(PREFIX)/share/man
 BASHDIR = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 ZSHDIR = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 FISHDIR = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
-.PHONY: build setup demo recording test lint check bench release install uninstall clean
+.PHONY: build setup demo recording test lint check bench release install install-built uninstall deb tarball check-packages clean
 
 # Always the whole workspace: another selection of crates may enable other features and build the AWS SDK again.
 build:
@@ -65,23 +69,64 @@ bench:
 	$(CARGO) build --release --locked $(if $(filter ec2-%,$(BENCHED)),--workspace --exclude xtask,$(BENCHED:%=-p %))
 	bench/run $(BENCHED)
 
+# The whole workspace is selected, as above, but only the programs that are installed are linked.
+SELECTED = --workspace --exclude xtask $(PROGRAMS:%=--bin %) --bin ec2-tools
 release:
 	tests/setup build
-	$(CARGO) build --locked --release --workspace --exclude xtask --exclude cerveza-tests
+	$(CARGO) build --locked --release $(SELECTED)
 
 # Without cargo, as often for root, this installs what `make release` has built.
 install:
 	if command -v $(CARGO) >/dev/null; then $(MAKE) release; fi
-	$(INSTALL) -d "$(BINDIR)" "$(MANDIR)" "$(BASHDIR)" "$(ZSHDIR)" "$(FISHDIR)"
-	$(INSTALL) -m 755 $(TOOLS:%="$(TARGET)/release/%") "$(BINDIR)"
-	$(INSTALL) -m 644 $(TOOLS:%=man/%.1) "$(MANDIR)"
-	$(INSTALL) -m 644 $(TOOLS:%=completions/bash/%) "$(BASHDIR)"
-	$(INSTALL) -m 644 $(TOOLS:%=completions/zsh/_%) "$(ZSHDIR)"
-	$(INSTALL) -m 644 $(TOOLS:%=completions/fish/%.fish) "$(FISHDIR)"
+	$(MAKE) install-built
+
+install-built:
+	$(INSTALL) -d "$(BINDIR)" "$(LIBEXECDIR)" "$(BASHDIR)" "$(ZSHDIR)" "$(FISHDIR)"
+	$(INSTALL) -m 755 $(PROGRAMS:%="$(BUILT)/%") "$(BINDIR)"
+	$(INSTALL) -m 755 "$(BUILT)/ec2-tools" "$(LIBEXECDIR)"
+	for tool in $(EC2_TOOLS); do ln -sf ../libexec/cerveza/ec2-tools "$(BINDIR)/$$tool" || exit; done
+	for page in man/*.[1-8]; do \
+	    $(INSTALL) -d "$(MANDIR)/man$${page##*.}" && $(INSTALL) -m 644 "$$page" "$(MANDIR)/man$${page##*.}" || exit; \
+	done
+	$(INSTALL) -m 644 completions/bash/* "$(BASHDIR)"
+	$(INSTALL) -m 644 completions/zsh/* "$(ZSHDIR)"
+	$(INSTALL) -m 644 completions/fish/* "$(FISHDIR)"
 
 uninstall:
-	rm -f $(TOOLS:%="$(BINDIR)/%") $(TOOLS:%="$(MANDIR)/%.1") $(TOOLS:%="$(BASHDIR)/%") $(TOOLS:%="$(ZSHDIR)/_%") \
-	    $(TOOLS:%="$(FISHDIR)/%.fish")
+	rm -f $(PROGRAMS:%="$(BINDIR)/%") $(EC2_TOOLS:%="$(BINDIR)/%") "$(LIBEXECDIR)/ec2-tools"
+	rmdir "$(LIBEXECDIR)" 2>/dev/null || true
+	for page in man/*.[1-8]; do rm -f "$(MANDIR)/man$${page##*.}/$${page##*/}"; done
+	rm -f $(patsubst completions/bash/%,"$(BASHDIR)/%",$(wildcard completions/bash/*))
+	rm -f $(patsubst completions/zsh/%,"$(ZSHDIR)/%",$(wildcard completions/zsh/*))
+	rm -f $(patsubst completions/fish/%,"$(FISHDIR)/%",$(wildcard completions/fish/*))
+
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+ARCH = $(shell uname -m)
+DEB = $(TARGET)/cerveza_$(VERSION)_$(shell dpkg --print-architecture 2>/dev/null).deb
+TARBALL = $(TARGET)/cerveza-$(VERSION)-$(ARCH)-linux.tar.gz
+
+# A Debian package of all tools, for this release of Debian or Ubuntu and its OpenSSL.
+deb: release
+	tests/setup package
+	debian/rules clean binary DEB_FOLDER="$(abspath $(TARGET))" BUILT="$(abspath $(BUILT))"
+	debian/rules clean
+
+# An archive of programs that are linked statically and run on any Linux, with their man pages and completions.
+MUSL = $(ARCH)-unknown-linux-musl
+UNPACKED = $(TARGET)/$(basename $(basename $(notdir $(TARBALL))))
+tarball:
+	tests/setup build
+	tests/setup package
+	$(CARGO) build --locked --release --target $(MUSL) $(SELECTED) --features pssh-rs/vendored-openssl
+	rm -rf "$(UNPACKED)"
+	$(MAKE) install-built BUILT="$(TARGET)/$(MUSL)/release" DESTDIR="$(UNPACKED)" PREFIX=
+	cp README.md LICENSE-APACHE LICENSE-MIT packaging/install.sh "$(UNPACKED)"
+	tar -C "$(TARGET)" --owner=0 --group=0 --numeric-owner -czf "$(TARBALL)" "$(notdir $(UNPACKED))"
+
+# Installs, uses and removes both packages below a temporary folder. It builds two releases, so `make test` does not run it.
+check-packages: deb tarball
+	tests/setup demo
+	packaging/check "$(DEB)" "$(TARBALL)"
 
 clean:
 	$(CARGO) clean

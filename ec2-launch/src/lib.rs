@@ -12,4 +12,12 @@ mod request;
 mod tags;
 
 pub use cli::{Args, command, run};
-pub use document::key_help::{KeyHelp, launch_keys};
+pub use document::key_help::{KeyHelp, key_tables};
+
+use std::env::ArgsOs;
+use std::process::ExitCode;
+
+/// Runs the tool with a command line, and returns its exit status.
+pub fn main(words: ArgsOs) -> ExitCode {
+    cerveza_manners::main(words, "ec2-launch", cerveza_ec2::awscli_hint, run)
+}

@@ -1,5 +1,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cerveza_manners::main("ec2-launch", cerveza_ec2::awscli_hint, ec2_launch::run)
+    ec2_launch::main(std::env::args_os())
 }

@@ -1,8 +1,9 @@
 //! The arguments of `ec2-power`, and the job that they ask for.
 
 use cerveza_ec2::{Change, RegionArgs, StopMode, WaitArgs, region_of_zone_option};
-use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, parse_duration};
+use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, parse_duration, saved_values};
 use clap::Parser;
+use hostrange::completion::hosts;
 use std::env;
 
 /// Start, stop, reboot, resize and terminate EC2 instances
@@ -19,7 +20,7 @@ pub struct Args {
     ///
     /// Expressions of hostrange(1). `-` reads names and records from stdin, and so does the absence of hosts. `resize`
     /// takes the new instance type before the hosts.
-    #[arg(value_name = "HOST")]
+    #[arg(value_name = "HOST", add = hosts())]
     pub words: Vec<String>,
 
     /// With stop: do not shut down the operating system first
@@ -82,7 +83,7 @@ pub struct Args {
     /// Change only hosts in this availability zone
     ///
     /// A host in another zone is an error. The region is the one of the zone.
-    #[arg(short, long, value_name = "ZONE")]
+    #[arg(short, long, value_name = "ZONE", add = saved_values("zone"))]
     pub zone: Option<String>,
 
     #[command(flatten, next_help_heading = "Output")]

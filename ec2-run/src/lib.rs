@@ -10,3 +10,11 @@ mod script;
 pub use cli::args::Args;
 pub use cli::hint::hint;
 pub use cli::{command, run};
+
+use std::env::ArgsOs;
+use std::process::ExitCode;
+
+/// Runs the tool with a command line, and returns its exit status.
+pub fn main(words: ArgsOs) -> ExitCode {
+    cerveza_manners::main(words, "ec2-run", hint, run)
+}

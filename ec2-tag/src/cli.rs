@@ -10,9 +10,10 @@ use cerveza_ec2::{
     Acted, By, DEVICE_TAG, Ec2, Found, NO_ACTION, RegionArgs, block_on, check_identity, check_records, locate,
     refuse_filters, report_with, time_notice,
 };
-use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, ProgressArgs, Result, Status, Tool};
+use cerveza_manners::{Column, Failure, OutputArgs, OutputMode, ProgressArgs, Result, Status, Tool, saved_tag_filters};
 use cerveza_record::Record;
 use clap::{CommandFactory, Parser};
+use hostrange::completion::hosts_and;
 use hostrange::read_given;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -28,7 +29,7 @@ pub struct Args {
     ///
     /// Hosts are expressions of hostrange(1) or instance ids. `-` reads names and records from stdin, and so does the
     /// absence of hosts. In VALUE, {{ FIELD }} is a field of the host's record, as in 'fqdn={{ host }}.example.com'.
-    #[arg(value_name = "KEY=VALUE|KEY-|HOST")]
+    #[arg(value_name = "KEY=VALUE|KEY-|HOST", add = hosts_and(saved_tag_filters))]
     pub words: Vec<String>,
 
     /// Tag the EBS volumes of the hosts too (the default)

@@ -9,3 +9,11 @@ mod wanted;
 mod words;
 
 pub use cli::{Args, command, run};
+
+use std::env::ArgsOs;
+use std::process::ExitCode;
+
+/// Runs the tool with a command line, and returns its exit status.
+pub fn main(words: ArgsOs) -> ExitCode {
+    cerveza_manners::main(words, "ec2-tag", cerveza_ec2::awscli_hint, run)
+}

@@ -1,5 +1,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cerveza_manners::main("ec2-tag", cerveza_ec2::awscli_hint, ec2_tag::run)
+    ec2_tag::main(std::env::args_os())
 }

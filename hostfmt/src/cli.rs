@@ -3,18 +3,22 @@
 use crate::fleet::{Fleet, texts};
 use crate::format::{FORMATS, Format, Template};
 use crate::render::{Options, check, render};
-use cerveza_manners::{Failure, Result, Status, Tool, key_hint, keys_of, visible, write_file, write_stdout};
+use cerveza_manners::{
+    ADDRESS_KEYS, ArgValueCompleter, Failure, PathCompleter, Result, Status, Tool, ValueCompleter, fitting,
+    fixed_words, key_hint, keys_of, record_keys, visible, write_file, write_stdout,
+};
 use cerveza_record::{Record, Value};
 use cerveza_template::{Setting, put_settings};
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, Parser, ValueHint};
 use hostrange::{fold, read_given};
 use serde_json::Map;
+use std::ffi::OsStr;
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Render host records as text for other programs
+/// Write EC2 hosts for other programs: hosts, BIND, Ansible and others
 ///
 /// Reads records of hosts and writes a file for another program: a hosts file, a zone, an inventory, or the output of
 /// your own template.
@@ -28,11 +32,11 @@ pub struct Args {
     /// Format (see --list), or a template file
     ///
     /// The name of a template file ends in `.j2` or contains a slash.
-    #[arg(value_name = "FORMAT|FILE.j2", required_unless_present_any = ["list", "show"])]
+    #[arg(value_name = "FORMAT|FILE.j2", add = formats(true), required_unless_present_any = ["list", "show"])]
     pub format: Option<String>,
 
     /// Files with records or names of hosts; `-` is stdin [default: stdin]
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub files: Vec<String>,
 
     /// Set a variable of the template, as in zone=example.com
@@ -42,13 +46,13 @@ pub struct Args {
     /// Group hosts by this field, as in zone or tags.role
     ///
     /// If the value is a list, the host is in a group for each item.
-    #[arg(short, long, value_name = "KEY", default_value = GROUP_BY)]
+    #[arg(short, long, value_name = "KEY", add = record_keys(), default_value = GROUP_BY)]
     pub group_by: String,
 
     /// Field with the address, as in public_ip or ipv6
     ///
     /// A host without this field is refused [default: private_ip, else public_ip, else ipv6, else host].
-    #[arg(long, value_name = "FIELD")]
+    #[arg(long, value_name = "FIELD", add = fixed_words(ADDRESS_KEYS))]
     pub address: Option<String>,
 
     /// Leave out hosts that are refused, and exit with 3
@@ -68,7 +72,7 @@ pub struct Args {
     pub list: bool,
 
     /// Print the template of a format, as a start for your own
-    #[arg(long, value_name = "FORMAT", exclusive = true)]
+    #[arg(long, value_name = "FORMAT", add = formats(false), exclusive = true)]
     pub show: Option<String>,
 }
 
@@ -78,6 +82,18 @@ const GROUP_BY: &str = "security_groups";
 /// Returns the clap definition, for man page and completions.
 pub fn command() -> clap::Command {
     Args::command()
+}
+
+/// Completes a format, or also the file of a template.
+fn formats(with_files: bool) -> ArgValueCompleter {
+    ArgValueCompleter::new(move |typed: &OsStr| {
+        let mut found = fitting(typed, FORMATS.iter().map(|format| format.name.to_string()).collect());
+        if with_files {
+            let is_template = |path: &Path| path.extension().is_some_and(|end| end == "j2");
+            found.extend(PathCompleter::any().filter(is_template).complete(typed));
+        }
+        found
+    })
 }
 
 /// Reads the hosts, renders, and writes. Nothing is written before all is rendered.

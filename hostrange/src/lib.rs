@@ -7,6 +7,7 @@
 //! (`@NAME`), `set` (unions and operations), `pattern` (one name with brackets, such as `web[1-3]`).
 
 mod cli;
+pub mod completion;
 mod fold;
 mod input;
 mod language;

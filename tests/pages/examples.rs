@@ -1,8 +1,14 @@
-//! Runs the examples of every page as they are printed: those of DESCRIPTION and of EXAMPLES.
+//! Runs the examples of every page as they are printed. In the page of a tool these are DESCRIPTION and EXAMPLES, and in
+//! other pages all sections.
 
-use crate::{fixtures, rendered, tools};
-
+use crate::{fixtures, pages, rendered};
 use kit::Sandbox;
+
+/// A page with more lines than this is long.
+const LONG: usize = 200;
+
+/// The page whose examples another test runs.
+const COOKBOOK: &str = "cerveza-cookbook.7";
 
 /// One command of a page.
 #[derive(Debug, PartialEq)]
@@ -15,18 +21,29 @@ pub struct Example {
 
 #[test]
 fn examples_do_what_the_page_says() {
-    let wrong: Vec<String> = tools().iter().flat_map(|tool| wrong(tool)).collect();
+    let pages = pages();
+    let wrong: Vec<String> = pages.iter().filter(|page| *page != COOKBOOK).flat_map(|page| wrong(page)).collect();
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// Returns the examples of a page that do something else than the page says.
-fn wrong(tool: &str) -> Vec<String> {
-    let examples = examples(&rendered(tool));
-    if examples.is_empty() {
-        return vec![format!("{tool}: no examples in {tool}/manual.roff")];
+#[test]
+fn a_long_page_begins_with_five_examples() {
+    for page in pages().into_iter().filter(|page| page != COOKBOOK) {
+        let text = rendered(&page, 78);
+        let count = examples(&text, |section| section == "DESCRIPTION").len();
+        assert!(count >= 5 || text.lines().count() <= LONG, "{page} begins with {count} examples");
     }
-    let (sandbox, _servers) = fixtures::set_up(tool);
-    differences(tool, &sandbox, examples)
+}
+
+/// Returns the examples of a page that do something else than the page says.
+fn wrong(page: &str) -> Vec<String> {
+    let is_run = |section: &str| !page.ends_with(".1") || ["DESCRIPTION", "EXAMPLES"].contains(&section);
+    let examples = examples(&rendered(page, 500), is_run);
+    if examples.is_empty() {
+        return vec![format!("{page}: no examples")];
+    }
+    let (sandbox, _servers) = fixtures::set_up(page);
+    differences(page, &sandbox, examples)
 }
 
 /// Runs the examples one after another in one sandbox, because some use files that others wrote. Returns those that do
@@ -45,11 +62,11 @@ pub fn differences(page: &str, sandbox: &Sandbox, examples: Vec<Example>) -> Vec
 }
 
 /// Finds the commands in a man page as a reader sees it, in the sections whose examples are run.
-fn examples(page: &str) -> Vec<Example> {
+fn examples(page: &str, is_run: impl Fn(&str) -> bool) -> Vec<Example> {
     let mut is_example_section = false;
     commands(page.lines().filter(|line| {
         if !line.is_empty() && !line.starts_with(' ') {
-            is_example_section = ["DESCRIPTION", "EXAMPLES"].contains(line);
+            is_example_section = is_run(line);
         }
         is_example_section
     }))
@@ -102,7 +119,7 @@ fn finds_commands_and_their_output() {
         output: output.to_string(),
     };
     assert_eq!(
-        examples(page),
+        examples(page, |section| ["DESCRIPTION", "EXAMPLES"].contains(&section)),
         [example("first", 0, ""), example("one \\\nmore", 0, "a\n\n  b"), example("two # exit status 2", 2, "")]
     );
 }

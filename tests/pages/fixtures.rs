@@ -7,14 +7,15 @@ use std::any::Any;
 /// Servers that run until this is dropped.
 pub type Servers = Box<dyn Any>;
 
-/// A sandbox in which the examples of the tool's page can run.
-pub fn set_up(tool: &str) -> (Sandbox, Servers) {
+/// A sandbox in which the examples of a page can run.
+pub fn set_up(page: &str) -> (Sandbox, Servers) {
     let sandbox = Sandbox::new();
-    match tool {
-        "hostrange" => {}
-        "hostfmt" => saved_fleet(&sandbox),
-        "mkuserdata" => parts(&sandbox),
-        "ec2-run" => return managed_fleet(),
+    match page {
+        "hostrange.1" | "hostrange.7" | "host-record.5" => {}
+        "hostfmt.1" => saved_fleet(&sandbox),
+        "mkuserdata.1" => parts(&sandbox),
+        "cerveza-profile.5" => profiles(&sandbox),
+        "ec2-run.1" => return managed_fleet(),
         _ => return fleet(),
     }
     (sandbox, Box::new(()))
@@ -41,6 +42,14 @@ fn saved_fleet(sandbox: &Sandbox) {
         record("db1", 3, "running", "null", "db"),
     ];
     sandbox.file("fleet.jsonl", records.concat());
+}
+
+/// The profiles that cerveza-profile(5) prints.
+fn profiles(sandbox: &Sandbox) {
+    std::fs::create_dir(sandbox.dir().join("profiles")).expect("a folder");
+    for file in std::fs::read_dir(kit::root().join("tests/pages/profiles")).expect("the profiles").flatten() {
+        std::fs::copy(file.path(), sandbox.dir().join("profiles").join(file.file_name())).expect("a copy");
+    }
 }
 
 /// EC2 and SSH for the tools that speak to them: mysql1 to mysql3, of which mysql3 is stopped, web1 and web2; and the

@@ -25,10 +25,20 @@ fn tools() -> Vec<String> {
     tools
 }
 
-fn page(tool: &str) -> PathBuf {
-    let page = kit::root().join(format!("man/{tool}.1"));
-    assert!(page.is_file(), "man/{tool}.1 is missing: run: cargo xtask");
-    page
+/// All pages, such as `hostrange.1`.
+fn pages() -> Vec<String> {
+    let files = std::fs::read_dir(kit::root().join("man")).expect("man/").flatten();
+    let mut pages: Vec<String> = files.map(|file| file.file_name().into_string().expect("a name in ASCII")).collect();
+    pages.sort();
+    let missing: Vec<String> =
+        tools().iter().map(|tool| format!("{tool}.1")).filter(|page| !pages.contains(page)).collect();
+    assert!(missing.is_empty(), "man/ lacks {}: run: cargo xtask", missing.join(", "));
+    pages
+}
+
+/// The path of a page.
+fn path(page: &str) -> PathBuf {
+    kit::root().join("man").join(page)
 }
 
 /// Runs a program that this machine must have.
@@ -37,9 +47,10 @@ fn run(package: &str, command: &mut Command) -> Output {
     command.output().unwrap_or_else(|error| panic!("cannot run {program}: {error}: run: apt-get install {package}"))
 }
 
-/// A page as a terminal shows it, without bold and underlined.
-fn rendered(tool: &str) -> String {
-    let output = run("mandoc", Command::new("mandoc").args(["-Tutf8", "-Owidth=500"]).arg(page(tool)));
+/// A page as a terminal of this width shows it, without bold and underlined.
+fn rendered(page: &str, width: usize) -> String {
+    let width = format!("-Owidth={width}");
+    let output = run("mandoc", Command::new("mandoc").args(["-Tutf8", &width]).arg(path(page)));
     let mut text = String::new();
     for c in String::from_utf8(output.stdout).expect("UTF-8").chars() {
         match c {

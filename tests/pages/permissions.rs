@@ -3,7 +3,7 @@
 //! The tools are run with the options that need permissions of their own, and the calls that the server saw are compared with
 //! the policy.
 
-use kit::{Ec2Server, Sandbox};
+use kit::{Ec2Server, REGION, Sandbox};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -26,6 +26,7 @@ fn check(tool: &str, commands: &[&str]) {
         let later = SystemTime::now() + Duration::from_secs(3600);
         region.consoles.insert("web1".to_string(), (CONSOLE.to_string(), later));
     });
+    ec2.s3().add_bucket("logs", REGION);
     let sandbox = ec2.sandbox();
     sandbox.file("hello.sh", "#!/bin/sh\necho hello\n");
     sandbox.file("Web.yaml", WEB);
@@ -143,6 +144,7 @@ fn ec2_run_calls_what_its_policy_allows() {
             "ec2-launch -p Web web1",
             "ec2-run -w web1 -- 'seq 1 5000; seq 5001 7000' > run.jsonl",
             "ec2-run --resume < run.jsonl",
+            "ec2-run --output-bucket logs -w web1 -- seq 1 100000",
             "ec2-run --deadline 2 -w web1 -- sleep 20 || test $? = 3",
             "ec2-power stop --wait web1",
             "ec2-run -w web1 -- true || test $? = 3",

@@ -1,5 +1,6 @@
 //! The main job, end to end: the tools in pipelines, against a real sshd and the EC2 stand-in.
 
+mod install;
 mod names;
 mod new_instances;
 

@@ -37,6 +37,7 @@ pub use client::failure::is_server_fault;
 pub use client::failure_groups::grouped;
 pub use client::region_args::RegionArgs;
 pub use client::{Ec2, block_on};
+pub use config::completion::regions;
 pub use config::zone::{region_of, region_of_zone_option};
 pub use describe::find::Filter;
 pub use describe::host_keys::HostKeySearch;

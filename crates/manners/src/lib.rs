@@ -1,6 +1,7 @@
 //! What all tools share on the command line: messages, exit status, output formats, progress bar, suggestions.
 
 mod color;
+mod completion;
 mod duration;
 mod failure;
 mod field;
@@ -19,7 +20,11 @@ mod visible;
 mod wildcard;
 mod writer;
 
+pub use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter};
 pub use color::Color;
+pub use completion::{
+    ADDRESS_KEYS, fitting, fixed_words, record_keys, saved_hosts, saved_tag_filters, saved_tag_keys, saved_values,
+};
 pub use duration::parse_duration;
 pub use failure::{Failure, Result};
 pub use field::Column;

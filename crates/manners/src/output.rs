@@ -1,6 +1,7 @@
 //! `--output` and other output options: a table for people, JSON lines for programs.
 
 use crate::color::Color;
+use crate::completion::record_keys;
 use crate::sort::SortArgs;
 use std::io::{self, IsTerminal};
 
@@ -19,7 +20,7 @@ pub struct FormatArgs {
     ///
     /// Columns are separated by commas. Each is a key of the records or `age`, the time since the launch. The default
     /// format is then a table.
-    #[arg(long, value_name = "KEY", value_delimiter = ',', value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "KEY", value_delimiter = ',', value_parser = clap::builder::NonEmptyStringValueParser::new(), add = record_keys())]
     pub columns: Vec<String>,
 
     /// Write no header line

@@ -1,5 +1,6 @@
 //! `--sort`: its keys, and the order of rows.
 
+use crate::completion::record_keys;
 use crate::field::{Lookup, value_at};
 use cerveza_record::{Value, natural_cmp};
 use std::cmp::Ordering;
@@ -11,7 +12,7 @@ pub struct SortArgs {
     ///
     /// Keys of the records are separated by commas; `-` before a key sorts in descending order. Numbers are sorted by
     /// value, and names in natural order (web2 before web10). Hosts without the key come last.
-    #[arg(long, value_name = "KEY", value_delimiter = ',', allow_hyphen_values = true, value_parser = parse_key)]
+    #[arg(long, value_name = "KEY", value_delimiter = ',', allow_hyphen_values = true, value_parser = parse_key, add = record_keys())]
     pub sort: Vec<SortKey>,
 }
 

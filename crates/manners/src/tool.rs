@@ -1,11 +1,13 @@
 //! Runs a tool: parses its arguments, prints its messages on stderr, and sets the exit status.
 
+use crate::completion::{self, asking_shell};
 use crate::progress::{bar_target, show};
 use crate::signals::die_interrupted;
 use crate::suggestion::suggest;
 use crate::{Failure, Hint, Result, Status, shorten, visible};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::env::ArgsOs;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -45,10 +47,19 @@ impl ProgressArgs {
 const TICK: Duration = Duration::from_millis(250);
 
 /// Runs a tool: the one place where a failure becomes a message and an exit status.
-/// `hint` is asked about unknown options and wrong values.
-pub fn main<A: Parser>(name: &'static str, hint: Hint, run: fn(&A, &Tool) -> Result<Status>) -> ExitCode {
+/// `words` is the command line, which begins with the name that the tool was started by. `hint` is asked about unknown
+/// options and wrong values.
+pub fn main<A: Parser>(
+    words: ArgsOs,
+    name: &'static str,
+    hint: Hint,
+    run: fn(&A, &Tool) -> Result<Status>,
+) -> ExitCode {
+    if let Some(shell) = asking_shell() {
+        return completion::print(A::command(), &shell, words);
+    }
     let tool = Tool { name };
-    let args = match A::try_parse() {
+    let args = match A::try_parse_from(words) {
         Ok(args) => args,
         Err(mut error) => {
             suggest(&mut error, A::command(), hint);

@@ -5,6 +5,7 @@
 //! Keys that a tool does not know are passed on unchanged and in order. Numbers keep their spelling (`1.0`, `1e3`, integers
 //! beyond 64 bits).
 
+mod keys;
 mod lines;
 mod name;
 mod natural;
@@ -12,6 +13,7 @@ mod partial;
 mod path;
 mod record;
 
+pub use keys::{FACTS, RECORD_KEYS, RESULTS, RecordKey};
 pub use lines::{Item, LineError, each_line, items, read_text};
 pub use name::{
     escape_hidden, is_bare, is_hidden, is_name_char, is_plain_name, printed_name, quote, quote_as_word, unquote,

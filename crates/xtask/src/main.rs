@@ -1,5 +1,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cerveza_manners::main("xtask", |_| None, xtask::run)
+    cerveza_manners::main(std::env::args_os(), "xtask", |_| None, xtask::run)
 }

@@ -7,7 +7,7 @@ pub(crate) mod until_args;
 
 use crate::cli::accounts::{each_account, only_profile};
 use crate::cli::memory_command::{MemoryArgs, forget, show_memory};
-use crate::cli::show::{ProfileArgs, show};
+use crate::cli::show::{ProfileArgs, profiles, show};
 use crate::cli::until_args::UntilArgs;
 use crate::execute::{Options, Until, execute, spare_address_warnings, unconnected};
 use crate::library::set_option::Override;
@@ -22,11 +22,12 @@ use crate::profile::file::read;
 use crate::request::Recipe;
 use crate::request::zones::{Spread, region_wanted, set_region_of_zone};
 use crate::tags::check_given_tag;
-use cerveza_ec2::{Acted, Ec2, RegionArgs, WaitArgs, block_on, check_records, report, time_for};
-use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool};
+use cerveza_ec2::{Acted, Ec2, RegionArgs, WaitArgs, block_on, check_records, regions, report, time_for};
+use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool, saved_values};
 use cerveza_record::Record;
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, Parser, ValueHint};
 use futures_util::future::join;
+use hostrange::completion::hosts;
 use hostrange::{Given, fold, read_given};
 use std::collections::{BTreeMap, HashSet};
 
@@ -39,13 +40,13 @@ pub struct Args {
     /// Hosts, as in 'mysql[1-40]'; without any, stdin
     ///
     /// Expressions of hostrange(1). `-` reads names and records from stdin, and so does the absence of hosts.
-    #[arg(value_name = "HOST")]
+    #[arg(value_name = "HOST", add = hosts())]
     pub hosts: Vec<String>,
 
     /// Profile to launch from: a name, FILE or FILE:NAME
     ///
     /// FILE:NAME is one of several profiles in a file [default: the profile that each host was last launched from].
-    #[arg(short, long, value_name = "NAME|FILE")]
+    #[arg(short, long, value_name = "NAME|FILE", add = profiles())]
     pub profile: Option<String>,
 
     /// Override a key of the profile, as in 'root volume.size=20'
@@ -57,20 +58,20 @@ pub struct Args {
     /// Launch in this availability zone, as in us-east-1a
     ///
     /// [default: the zone of the record or the profile, else EC2 chooses]
-    #[arg(short, long, value_name = "ZONE")]
+    #[arg(short, long, value_name = "ZONE", add = saved_values("zone"))]
     pub zone: Option<String>,
 
     /// Launch in these zones in turn, as in a,b,c
     ///
     /// The number in the name selects the zone: web1 is launched in the first one, web2 in the second. Zones are names
     /// or letters. A zone in a host's record takes precedence.
-    #[arg(long, value_name = "ZONE,...", value_delimiter = ',', conflicts_with = "zone")]
+    #[arg(long, value_name = "ZONE,...", add = saved_values("zone"), value_delimiter = ',', conflicts_with = "zone")]
     pub spread: Vec<String>,
 
     /// Launch in this region
     ///
     /// [default: the region of the zone, else of the AWS configuration]
-    #[arg(short, long, value_name = "REGION")]
+    #[arg(short, long, value_name = "REGION", add = regions())]
     pub region: Option<String>,
 
     /// Add a tag to the hosts that are launched
@@ -88,7 +89,7 @@ pub struct Args {
     /// Execute the plan that --dry-run wrote to a file
     ///
     /// `-` reads it from stdin. If a host has changed since, nothing is done.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["hosts", "profile", "set", "zone", "spread", "tag"])]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["hosts", "profile", "set", "zone", "spread", "tag"])]
     pub plan: Option<String>,
 
     #[command(flatten)]

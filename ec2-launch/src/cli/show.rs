@@ -5,16 +5,21 @@ use crate::library::folders::folders;
 use crate::library::set_option::Override;
 use crate::library::{Library, Listed};
 use crate::profile::file::read;
-use cerveza_manners::{Failure, Format, OutputArgs, Result, Status, Tool, visible};
+use cerveza_manners::{
+    ArgValueCompleter, Failure, Format, OutputArgs, PathCompleter, Result, Status, Tool, ValueCompleter, fitting,
+    visible,
+};
 use cerveza_record::{json, printed_name};
+use std::ffi::OsStr;
 use std::io::{self, Write};
+use std::path::Path;
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct ProfileArgs {
     /// Print a profile as YAML, with everything it extends
     ///
     /// --set is applied to it.
-    #[arg(long, value_name = "NAME|FILE", group = "instead", conflicts_with_all = ["hosts", "profile"], help_heading = "Instead of launching")]
+    #[arg(long, value_name = "NAME|FILE", add = profiles(), group = "instead", conflicts_with_all = ["hosts", "profile"], help_heading = "Instead of launching")]
     pub show_profile: Option<String>,
 
     /// List the profiles in the folders of profiles
@@ -60,6 +65,17 @@ fn list(output: &OutputArgs, tool: &Tool) -> String {
         return profiles.iter().map(|profile| format!("{}\n", json!(profile))).collect();
     }
     columns(profiles)
+}
+
+/// Completes a profile: a name in the folders of profiles, or a file.
+pub fn profiles() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let names = Library::new(folders()).list().0.into_iter().filter_map(|profile| profile.name).collect();
+        let is_profile = |path: &Path| path.extension().is_some_and(|end| end == "yaml" || end == "yml");
+        let mut found = fitting(typed, names);
+        found.extend(PathCompleter::any().filter(is_profile).complete(typed));
+        found
+    })
 }
 
 fn columns(profiles: Vec<Listed>) -> String {

@@ -2,7 +2,7 @@
 
 use crate::execute::Until;
 use crate::execute::ssh_wait::SshTarget;
-use cerveza_manners::{Failure, Result};
+use cerveza_manners::{ADDRESS_KEYS, Failure, Result, fixed_words};
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct UntilArgs {
@@ -26,7 +26,7 @@ pub struct UntilArgs {
     /// Field with the address that --wait ssh connects to
     ///
     /// For example public_ip or host [default: private_ip, else public_ip, else host].
-    #[arg(long, value_name = "FIELD", hide_short_help = true)]
+    #[arg(long, value_name = "FIELD", add = fixed_words(ADDRESS_KEYS), hide_short_help = true)]
     address: Option<String>,
 
     /// Port that --wait ssh connects to

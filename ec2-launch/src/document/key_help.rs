@@ -1,5 +1,6 @@
-//! The part of the man page on the parameters of RunInstances.
+//! The tables of keys in cerveza-profile(5).
 
+use super::keys::{IMAGE_KEYS, OWN_KEYS, ProfileKey, ROOT_KEYS, Shape, VOLUME_KEYS};
 use cerveza_ec2::{Key, Kind, LAUNCH_KEYS};
 
 /// A key with its explanation.
@@ -11,32 +12,63 @@ pub struct KeyHelp {
     pub about: String,
 }
 
-/// Returns the parameters of RunInstances, with the keys within them.
-pub fn launch_keys() -> Vec<KeyHelp> {
-    help("", LAUNCH_KEYS)
+/// Returns the keys of a profile in tables with names.
+pub fn key_tables() -> [(&'static str, Vec<KeyHelp>); 5] {
+    [
+        ("profile", profile_help(OWN_KEYS)),
+        ("parameters", help("", LAUNCH_KEYS)),
+        ("image", profile_help(IMAGE_KEYS)),
+        ("root volume", profile_help(ROOT_KEYS)),
+        ("volume", profile_help(VOLUME_KEYS)),
+    ]
+}
+
+fn profile_help(keys: &[ProfileKey]) -> Vec<KeyHelp> {
+    let of_key = |key: &ProfileKey| KeyHelp {
+        name: key.name.to_string(),
+        about: sentences(key.about, key.aliases, shape_values(key.shape)),
+    };
+    keys.iter().map(of_key).collect()
 }
 
 fn help(path: &str, keys: &[Key]) -> Vec<KeyHelp> {
     let of_key = |key: &Key| {
         let name = format!("{path}{}", key.name);
-        let mut about = vec![key.about.to_string()];
-        if !key.aliases.is_empty() {
-            let aliases: Vec<String> = key.aliases.iter().map(|alias| format!("`{alias}`")).collect();
-            about.push(format!("Also {}.", aliases.join(", ")));
-        }
-        about.extend(values(key.kind));
+        let about = sentences(key.about, key.aliases, values(key.kind));
         let within: &[Key] = match key.kind {
             Kind::Object(keys) => keys,
             Kind::List(Kind::Object(keys)) => keys,
             _ => &[],
         };
         let inner = help(&format!("{name}: "), within);
-        std::iter::once(KeyHelp { name, about: about.join(" ") }).chain(inner).collect::<Vec<_>>()
+        std::iter::once(KeyHelp { name, about }).chain(inner).collect::<Vec<_>>()
     };
     keys.iter().flat_map(of_key).collect()
 }
 
-/// Returns a sentence on the values of a key, unless they are any text.
+/// Puts together what a key is, its other names, and its values.
+fn sentences(about: &str, aliases: &[&str], values: Option<String>) -> String {
+    let mut about = vec![about.to_string()];
+    if !aliases.is_empty() {
+        let aliases: Vec<String> = aliases.iter().map(|alias| format!("`{alias}`")).collect();
+        about.push(format!("Also {}.", aliases.join(", ")));
+    }
+    about.extend(values);
+    about.join(" ")
+}
+
+/// Returns a sentence on the values of a key, unless its explanation says enough.
+fn shape_values(shape: Shape) -> Option<String> {
+    match shape {
+        Shape::Kind(kind) => values(kind),
+        Shape::Gibibytes => Some("A number, or one with a unit, such as `2TB`.".to_string()),
+        Shape::PerPlace(Shape::Image) => Some("One value, or one for each region.".to_string()),
+        Shape::PerPlace(_) => Some("A text or a list of texts, or one of these for each region or zone.".to_string()),
+        Shape::Verbatim | Shape::Image | Shape::ElasticIp | Shape::Kernel | Shape::Object(_) | Shape::Volumes => None,
+    }
+}
+
+/// Returns a sentence on values, unless they are any text.
 fn values(kind: Kind) -> Option<String> {
     match kind {
         Kind::Text => None,
@@ -47,9 +79,9 @@ fn values(kind: Kind) -> Option<String> {
             Some(format!("One of {}.", choices.join(", ")))
         }
         Kind::List(Kind::Object(_)) => Some("A list of objects with these keys:".to_string()),
-        Kind::List(_) => Some("A list.".to_string()),
+        Kind::List(_) => Some("A text or a list of texts.".to_string()),
         Kind::Object(_) => Some("It has these keys:".to_string()),
-        Kind::Texts => Some("Names with texts.".to_string()),
+        Kind::Texts => Some("A mapping of names to texts.".to_string()),
     }
 }
 

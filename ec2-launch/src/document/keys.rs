@@ -46,92 +46,147 @@ const fn key(name: &'static str, aliases: &'static [&'static str], shape: Shape,
 
 /// Keys of an instance profile that are not parameters of RunInstances as they stand.
 pub const OWN_KEYS: &[ProfileKey] = &[
-    key("name", &[], Shape::Verbatim, "The profile's name; without it the file's."),
-    key("description", &["desc"], Shape::Verbatim, "For people."),
-    key("extends", &[], Shape::Verbatim, "A profile whose keys count where this one has none."),
+    key(
+        "name",
+        &[],
+        Shape::Verbatim,
+        "The name of the profile, which hosts get as the tag profile [default: the name of the file].",
+    ),
+    key("description", &["desc"], Shape::Verbatim, "A description for people."),
+    key("extends", &[], Shape::Verbatim, "Another profile, whose keys are used if this one does not have them."),
     key(
         "ami",
         &["amis", "image", "image id"],
         Shape::PerPlace(&Shape::Image),
-        "The image: an id, resolve:ssm:PARAMETER, or name and owner, of which the newest counts.",
+        "The image: its id, resolve:ssm:PARAMETER, or the newest image with a name.",
     ),
-    key("instance type", &["type", "instance types"], TEXTS, "One type, or several to try if EC2 has no capacity."),
+    key(
+        "instance type",
+        &["type", "instance types"],
+        TEXTS,
+        "The type, or several to try in this order if EC2 has no capacity.",
+    ),
     key(
         "security group",
         &["security groups", "security group id", "security group ids"],
         TEXTS,
         "Names or ids of security groups.",
     ),
-    key("key pair", &["key name"], TEXT, "The SSH key that EC2 puts into the instance."),
-    key("elastic ip", &[], Shape::ElasticIp, "Yes for an address of the host's own, or an address of the account."),
+    key("key pair", &["key name"], TEXT, "The SSH key that EC2 installs."),
+    key(
+        "elastic ip",
+        &[],
+        Shape::ElasticIp,
+        "Yes gives the host an elastic IP address of its own. For a single host, it can also be an address of the account.",
+    ),
     key(
         "zone",
         &["zones", "availability zone", "availability zones"],
         TEXTS,
-        "One availability zone, or several to try if EC2 has no capacity.",
+        "The zone, or several to try in this order if EC2 has no capacity. --zone and the record take precedence.",
     ),
     key(
         "subnet",
         &["subnets", "subnet id", "subnet ids"],
         Shape::PerPlace(&TEXTS),
-        "One subnet, several to try if EC2 has no capacity, or those of each region or zone.",
+        "The subnet, or several to try in this order if EC2 has no capacity [default: that of the default VPC].",
     ),
     key("root volume", &["root"], Shape::Object(ROOT_KEYS), "The root volume, whatever device the image has it on."),
-    key("volumes", &["volume"], Shape::Volumes, "Further volumes, each inline or the name of a volume profile."),
+    key(
+        "volumes",
+        &["volume"],
+        Shape::Volumes,
+        "The other volumes. Each is a volume, or the name of a volume profile.",
+    ),
     key("tags", &[], Shape::Kind(Kind::Texts), "Tags of the instance, its volumes and its network interfaces."),
-    key("user data", &[], TEXTS, "Part files of the user-data, as mkuserdata takes them."),
-    key("startup scripts", &["startup script"], TEXTS, "Scripts for pssh-rs to run on a new host."),
-    key("shutdown scripts", &["shutdown script"], TEXTS, "Scripts for pssh-rs to run before the host ends."),
-    key("check ec2 kernel", &[], Shape::Kernel, "The kernel release that `uname -r` must print on the host."),
+    key("user data", &[], TEXTS, "Part files for mkuserdata, for hosts whose record has no user_data."),
+    key("startup scripts", &["startup script"], TEXTS, "Scripts for pssh-rs --run to run on a new host."),
+    key("shutdown scripts", &["shutdown script"], TEXTS, "Scripts for pssh-rs --run to run before the host ends."),
+    key(
+        "check ec2 kernel",
+        &[],
+        Shape::Kernel,
+        "The kernel release that uname -r should print on the host. ec2-launch only copies it to the record.",
+    ),
 ];
 
 /// Keys of a volume or a volume profile.
 pub const VOLUME_KEYS: &[ProfileKey] = &[
-    key("name", &[], Shape::Verbatim, "The name of the set of volumes; without it the device's."),
-    key("description", &["desc"], Shape::Verbatim, "For people."),
-    key("extends", &["volume profile"], Shape::Verbatim, "A volume profile whose keys count where this has none."),
-    key("device", &["device name"], TEXT, "The device, as /dev/sdf; with count that of the first volume."),
-    key("size", &["volume size"], Shape::Gibibytes, "The size of each volume in GiB."),
+    key("name", &[], Shape::Verbatim, "The name of the volume set [default: the name of the file, or of the device]."),
+    key("description", &["desc"], Shape::Verbatim, "A description for people."),
+    key(
+        "extends",
+        &["volume profile"],
+        Shape::Verbatim,
+        "A volume profile, whose keys are used if this one does not have them.",
+    ),
+    key(
+        "device",
+        &["device name"],
+        TEXT,
+        "The device name for EC2, such as /dev/sdf. With count it is the first one, and the next letters follow.",
+    ),
+    key("size", &["volume size"], Shape::Gibibytes, "The size of each volume in GiB. Optional with a snapshot."),
     key("type", &["volume type"], VOLUME_TYPE, "The type of the volumes."),
-    key("iops", &[], IOPS, "The I/O operations a second of each volume."),
+    key("iops", &[], IOPS, "The I/O operations per second of each volume."),
     key("throughput", &[], THROUGHPUT, "The throughput of each volume in MiB/s."),
-    key("count", &[], Shape::Kind(Kind::Number { least: 1, most: 26 }), "How many volumes the set has."),
+    key("count", &[], Shape::Kind(Kind::Number { least: 1, most: 26 }), "The number of volumes in the set."),
     key("encrypted", &[], FLAG, "Whether the volumes are encrypted."),
     key("kms key", &["kms key id"], TEXT, "The KMS key of encrypted volumes."),
     key("snapshot", &["snapshot id"], TEXT, "The snapshot that the volumes are made from."),
-    key("volume id", &[], TEXT, "An existing volume to attach in place of a new one."),
-    key("file system", &["filesystem", "file system type", "fs type"], TEXT, "The file system, as ext4 or xfs."),
+    key("volume id", &[], TEXT, "An existing volume to attach instead of a new one."),
+    key(
+        "file system",
+        &["filesystem", "file system type", "fs type"],
+        TEXT,
+        "The file system for a new disk, such as ext4 or xfs.",
+    ),
     key("mount point", &["mountpoint", "mount"], TEXT, "The folder to mount the set on."),
-    key("mount options", &[], TEXT, "The options of the mount, as noatime."),
-    key("owner", &[], TEXT, "The owner of a new file system, as USER or USER:GROUP."),
-    key("raid", &["raid level"], Shape::Kind(Kind::Choice(&["0", "1", "10"])), "The level of the array of the set."),
-    key("lvm", &[], FLAG, "Whether the set is a volume group of LVM."),
+    key("mount options", &[], TEXT, "Mount options, such as noatime."),
+    key("owner", &[], TEXT, "The owner of a new file system: USER or USER:GROUP."),
+    key(
+        "raid",
+        &["raid level"],
+        Shape::Kind(Kind::Choice(&["0", "1", "10"])),
+        "The RAID level, if the volumes of the set are an array.",
+    ),
+    key("lvm", &[], FLAG, "Whether the set is an LVM volume group."),
     DELETE_ON_TERMINATION,
     KEEP,
 ];
 
 /// Keys of the root volume.
 pub const ROOT_KEYS: &[ProfileKey] = &[
-    key("size", &["volume size"], Shape::Gibibytes, "The size in GiB; without it the snapshot's."),
-    key("type", &["volume type"], VOLUME_TYPE, "The type of the volume; gp3 by default."),
-    key("iops", &[], IOPS, "The I/O operations a second."),
+    key("size", &["volume size"], Shape::Gibibytes, "The size in GiB [default: what the image needs]."),
+    key(
+        "type",
+        &["volume type"],
+        VOLUME_TYPE,
+        "The type of the volume [default: gp3, or io1 or io2 if the image has that].",
+    ),
+    key("iops", &[], IOPS, "The I/O operations per second."),
     key("throughput", &[], THROUGHPUT, "The throughput in MiB/s."),
-    key("encrypted", &[], FLAG, "Whether the volume is encrypted; yes by default."),
+    key("encrypted", &[], FLAG, "Whether the volume is encrypted [default: yes]."),
     key("kms key", &["kms key id"], TEXT, "The KMS key of an encrypted volume."),
     DELETE_ON_TERMINATION,
     KEEP,
 ];
 
 const DELETE_ON_TERMINATION: ProfileKey =
-    key("delete on termination", &[], FLAG, "Whether the volume is deleted together with the instance.");
+    key("delete on termination", &[], FLAG, "Whether the volume is deleted with the instance.");
 /// The opposite of `delete on termination`, which it becomes when it is read.
-const KEEP: ProfileKey = key("keep", &[], FLAG, "Whether the volume outlives the instance.");
+const KEEP: ProfileKey = key("keep", &[], FLAG, "The opposite of delete on termination.");
 
 /// Keys of an image that is given by its name.
 pub const IMAGE_KEYS: &[ProfileKey] = &[
-    key("name", &[], TEXT, "The name of the image, with the wildcards * and ?."),
+    key("name", &[], TEXT, "The name of the image. It can have the wildcards * and ?."),
     key("owner", &[], TEXT, "An account id, self, amazon or aws-marketplace."),
-    key("architecture", &["arch"], TEXT, "The architecture, as x86_64 or arm64."),
+    key(
+        "architecture",
+        &["arch"],
+        TEXT,
+        "The architecture, such as x86_64 or arm64 [default: one that the instance type can run].",
+    ),
 ];
 
 /// Amazon EBS user guide, "Amazon EBS volume types".

@@ -553,11 +553,3 @@ fn the_checked_in_schema_is_that_of_the_table() {
     let stale = fs::read_to_string(path).unwrap_or_default() != fresh;
     assert!(!stale, "{path} is stale: run ec2-launch --profile-schema > ec2-launch/profile.schema.json");
 }
-
-#[test]
-fn the_man_page_has_every_key() {
-    let page = include_str!("../../manual.roff");
-    for key in keys::OWN_KEYS.iter().chain(keys::VOLUME_KEYS).chain(keys::ROOT_KEYS).chain(keys::IMAGE_KEYS) {
-        assert!(page.contains(key.name), "manual.roff lacks the key {:?}", key.name);
-    }
-}

@@ -2,9 +2,14 @@
 
 use crate::condition::glob::Glob;
 use cerveza_ec2::{RegionArgs, region_of};
-use cerveza_manners::{Failure, Result, parse_duration};
+use cerveza_manners::{
+    ArgValueCompleter, Failure, Result, fitting, fixed_words, parse_duration, saved_tag_filters, saved_tag_keys,
+    saved_values,
+};
 use clap::builder::NonEmptyStringValueParser;
+use hostrange::completion::hosts_and;
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,7 +20,7 @@ pub struct FindArgs {
     /// KEY=GLOB, KEY!=GLOB and KEY~REGEX filter by a tag; KEY= matches a missing or empty tag. All keys must match;
     /// several filters of one key are alternatives. A pattern ('web*'), an expression ('mysql[1-40]'), an instance id
     /// or an address names hosts. `-` reads names and records from stdin, which is not read otherwise.
-    #[arg(value_name = "KEY=GLOB|HOST")]
+    #[arg(value_name = "KEY=GLOB|HOST", add = hosts_and(saved_tag_filters))]
     pub words: Vec<String>,
 
     /// Instances in these states, as in stopped, or `all`
@@ -23,41 +28,41 @@ pub struct FindArgs {
     /// States are pending, running, stopping, stopped, shutting-down and terminated [default: all except shutting-down
     /// and terminated]. With --volumes, states of volumes are accepted too: creating, available, in-use, deleting,
     /// deleted, error.
-    #[arg(short, long, value_name = "STATE", value_delimiter = ',', value_parser = states, help_heading = "Filters")]
+    #[arg(short, long, value_name = "STATE", add = fixed_words(&STATES), value_delimiter = ',', value_parser = states, help_heading = "Filters")]
     pub state: Vec<States>,
 
     /// Instances that have these tags, whatever their values
-    #[arg(long, value_name = "KEY", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters")]
+    #[arg(long, value_name = "KEY", add = tag_keys(), value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters")]
     pub has: Vec<String>,
 
     /// Instances of these types, as in 't3.*,m5.large'
-    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters")]
+    #[arg(long = "type", value_name = "TYPE", add = saved_values("instance_type"), value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters")]
     pub instance_type: Vec<String>,
 
     /// Instances in these availability zones (names or ids)
-    #[arg(short, long, value_name = "ZONE", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters")]
+    #[arg(short, long, value_name = "ZONE", add = saved_values("zone"), value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters")]
     pub zone: Vec<String>,
 
     /// Instances in these VPCs
-    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters", hide_short_help = true)]
+    #[arg(long, value_name = "ID", add = saved_values("vpc_id"), value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters", hide_short_help = true)]
     pub vpc: Vec<String>,
 
     /// Instances in these subnets
-    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters", hide_short_help = true)]
+    #[arg(long, value_name = "ID", add = saved_values("subnet_id"), value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters", hide_short_help = true)]
     pub subnet: Vec<String>,
 
     /// Instances of these images
-    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters", hide_short_help = true)]
+    #[arg(long, value_name = "ID", add = saved_values("image_id"), value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters", hide_short_help = true)]
     pub ami: Vec<String>,
 
     /// Instances that ec2-launch launched with these profiles
     ///
     /// For a profile of the AWS configuration, use --account.
-    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters")]
+    #[arg(long, value_name = "NAME", add = saved_values("profile"), value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters")]
     pub profile: Vec<String>,
 
     /// Instances in these security groups (names or ids)
-    #[arg(long, value_name = "GROUP", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters")]
+    #[arg(long, value_name = "GROUP", add = saved_values("security_groups"), value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), help_heading = "Filters")]
     pub group: Vec<String>,
 
     /// Instances with these addresses or networks, as in 10.1.0.0/16
@@ -107,6 +112,11 @@ const STATES: [&str; 6] = ["pending", "running", "stopping", "stopped", "shuttin
 
 /// States of volumes (VolumeState, Amazon EC2 API Reference).
 const VOLUME_STATES: [&str; 6] = ["creating", "available", "in-use", "deleting", "deleted", "error"];
+
+/// Completes the key of a tag.
+fn tag_keys() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| fitting(typed, saved_tag_keys()))
+}
 
 /// The states that one value of `--state` stands for: those of instances, or if there are none those of volumes.
 pub type States = Vec<&'static str>;

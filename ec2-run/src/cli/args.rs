@@ -5,6 +5,7 @@ use cerveza_ec2::{BucketPrefix, RegionArgs};
 use cerveza_manners::{OutputArgs, ProgressArgs, Variable, parse_duration};
 use cerveza_results::{DisplayArgs, RolloutArgs};
 use clap::Parser;
+use hostrange::completion::hosts;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -31,13 +32,13 @@ pub struct Args {
     ///
     /// An expression of hostrange(1), or an instance id. `-` reads names and records from stdin. May be given more than
     /// once.
-    #[arg(short = 'w', long, value_name = "EXPR")]
+    #[arg(short = 'w', long, value_name = "EXPR", add = hosts())]
     pub hosts: Vec<String>,
 
     /// Leave out these hosts, as in 'web3' or '@down'
     ///
     /// May be given more than once.
-    #[arg(short = 'x', long, value_name = "EXPR")]
+    #[arg(short = 'x', long, value_name = "EXPR", add = hosts())]
     pub exclude: Vec<String>,
 
     /// Send a local script, run it and remove it; COMMAND is its arguments

@@ -1,10 +1,11 @@
 //! The command line options of `hostrange`.
 
 use crate::cli::options::{Axes, GroupSource, Operations, Slice, parse_axes, parse_separator, parse_source};
+use crate::completion::hosts;
 use crate::fold::FoldOptions;
 use crate::output::group_lines::GroupLine;
 use crate::set::listing::Repeats;
-use cerveza_manners::{FormatArgs, OutputMode};
+use cerveza_manners::{FormatArgs, OutputMode, record_keys};
 use clap::{ArgGroup, Parser};
 
 /// Expand, fold, count and combine sets of host names
@@ -23,7 +24,7 @@ pub struct Args {
     /// Host expressions such as 'web[1-3]', `-` for stdin (the default), or `^FILE` for a file
     ///
     /// Several are a union. Stdin and files hold names, expressions and records (JSON objects with a "host"), one per line.
-    #[arg(value_name = "EXPR")]
+    #[arg(value_name = "EXPR", add = hosts())]
     pub expressions: Vec<String>,
 
     #[command(flatten, next_help_heading = "Operations")]
@@ -64,7 +65,7 @@ pub struct Args {
     ///
     /// KEY is a field or a path such as tags.role. With --count the line has the number of hosts. Hosts without the field
     /// are in the last line, `-`.
-    #[arg(long, value_name = "KEY", group = "folding", conflicts_with_all = ["names", "expand", "separator", "index",
+    #[arg(long, value_name = "KEY", add = record_keys(), group = "folding", conflicts_with_all = ["names", "expand", "separator", "index",
           "contains", "split", "keep_duplicates"], help_heading = "Output")]
     pub by: Option<String>,
 
@@ -105,12 +106,12 @@ pub struct Args {
     /// Exit with 0 if the set has all hosts of EXPR, 1 if not; print nothing
     ///
     /// Exits with 2 if that cannot be decided.
-    #[arg(long, value_name = "EXPR", conflicts_with_all = ["fold", "count", "nth", "index", "output"],
+    #[arg(long, value_name = "EXPR", add = hosts(), conflicts_with_all = ["fold", "count", "nth", "index", "output"],
           help_heading = "Questions and checks")]
     pub contains: Option<String>,
 
     /// Print the position of NAME, counted from 0; exit with 1 if it is missing
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["fold", "count", "nth", "output"],
+    #[arg(long, value_name = "NAME", add = hosts(), conflicts_with_all = ["fold", "count", "nth", "output"],
           help_heading = "Questions and checks")]
     pub index: Option<String>,
 

@@ -1,6 +1,7 @@
 //! Options that clap has no type for: -x, -i and -X in the order of the command line, axes, separators,
 //! positions and sources of groups.
 
+use crate::completion::hosts;
 use crate::pattern::positions::Positions;
 use crate::set::Operator;
 use clap::error::Error;
@@ -27,7 +28,7 @@ impl clap::Args for Operations {
     fn augment_args(command: Command) -> Command {
         let option = |(name, short, _, help): (&'static str, char, Operator, &'static str)| {
             let more = "-x, -i and -X can be repeated. They apply to all arguments, in the order given";
-            let arg = Arg::new(name).short(short).long(name).value_name("EXPR").action(ArgAction::Append);
+            let arg = Arg::new(name).short(short).long(name).value_name("EXPR").action(ArgAction::Append).add(hosts());
             arg.help(help).long_help(format!("{help}. {more}"))
         };
         command.args(OPTIONS.map(option))

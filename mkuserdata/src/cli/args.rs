@@ -5,10 +5,10 @@ use crate::build::user_data_size::LIMIT;
 use crate::cli::report::Action;
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result};
 use cerveza_template::Setting;
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, Parser, ValueHint};
 use std::path::{Path, PathBuf};
 
-/// Build cloud-init user-data from parts
+/// Build and check cloud-init user-data for EC2 instances
 ///
 /// Puts shell scripts, cloud-configs and other parts into one compressed MIME message, the user-data of a new instance.
 /// cloud-init takes the message apart into the same bytes. With --list, --check or --extract, reads existing user-data.
@@ -24,7 +24,7 @@ pub struct Args {
     /// The first line of a file tells its type: `#!`, `#cloud-config` and others. FILE:TYPE sets the type, as in
     /// setup.sh:x-shellscript-per-boot. FILE:raw, as the only part, is passed through unchanged. A file whose name ends in
     /// `.j2` is a template.
-    #[arg(value_name = "PART")]
+    #[arg(value_name = "PART", value_hint = ValueHint::FilePath)]
     pub parts: Vec<PathBuf>,
 
     /// Write the user-data to FILE instead of stdout
@@ -120,7 +120,7 @@ pub struct Args {
     /// With --check, validate cloud-configs against a JSON schema
     ///
     /// FILE is cloud-init's schema-cloud-config-v1.json. `auto` finds that of the cloud-init that is installed here.
-    #[arg(long, value_name = "FILE|auto", requires = "check", conflicts_with_all = ["list", "extract"], help_heading = READ)]
+    #[arg(long, value_name = "FILE|auto", value_hint = ValueHint::FilePath, requires = "check", conflicts_with_all = ["list", "extract"], help_heading = READ)]
     pub schema: Option<PathBuf>,
 
     #[command(flatten, next_help_heading = "Output of rows")]

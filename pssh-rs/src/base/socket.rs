@@ -3,12 +3,13 @@
 use crate::base::transcript::Transcript;
 use cerveza_results::lock;
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, recv, send, shutdown, socketpair,
-};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketType, recv, send, shutdown};
+#[cfg(target_os = "linux")]
+use rustix::net::{SocketFlags, socket_with};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -105,7 +106,7 @@ impl Socket {
     fn send_rest(&self, unsent: &mut Vec<u8>) {
         let mut sent = 0;
         while sent < unsent.len() {
-            match send(&self.fd, &unsent[sent..], SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+            match send(&self.fd, &unsent[sent..], SendFlags::DONTWAIT) {
                 Ok(len) => sent += len,
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => break,
@@ -128,10 +129,25 @@ impl AsRawFd for Socket {
     }
 }
 
+/// Returns a new stream socket that never blocks and that no child process gets.
+pub fn stream_socket(family: AddressFamily) -> rustix::io::Result<OwnedFd> {
+    #[cfg(target_os = "linux")]
+    return socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
+        rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        Ok(socket)
+    }
+}
+
 /// Returns two connected stream sockets that never block: ours, and the one for another process.
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    Ok(socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?)
+    let (ours, theirs) = UnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    theirs.set_nonblocking(true)?;
+    Ok((ours.into(), theirs.into()))
 }
 
 #[cfg(test)]

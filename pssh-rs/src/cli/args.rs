@@ -1,10 +1,11 @@
 //! The command line of `pssh-rs`.
 
 use crate::base::policy::{Engine, HostKeyPolicy};
-use cerveza_manners::{OutputArgs, ProgressArgs, Variable, parse_duration};
+use crate::cli::completion::{SCRIPT_KEYS, ssh_hosts};
+use cerveza_manners::{ADDRESS_KEYS, OutputArgs, ProgressArgs, Variable, fixed_words, parse_duration};
 use cerveza_results::{DisplayArgs, RolloutArgs};
-use clap::Parser;
 use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{Parser, ValueHint};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -33,13 +34,13 @@ pub struct Args {
     /// An expression of hostrange(1), as in 'n[1-2][01-10],db1!n105'. A name may be user@host, host:port or
     /// [address]:port. `-` reads names and records from stdin, and `^FILE` from a file, as in '^hosts.txt'. May be given
     /// more than once.
-    #[arg(short = 'w', long, value_name = "EXPR")]
+    #[arg(short = 'w', long, value_name = "EXPR", add = ssh_hosts())]
     pub hosts: Vec<String>,
 
     /// Leave out these hosts, as in 'web3', or '@down' for a node group
     ///
     /// The name alone also leaves out a host with a user or port. May be given more than once.
-    #[arg(short = 'x', long, value_name = "EXPR")]
+    #[arg(short = 'x', long, value_name = "EXPR", add = ssh_hosts())]
     pub exclude: Vec<String>,
 
     /// Upload and run a local script; COMMAND is its arguments
@@ -51,7 +52,7 @@ pub struct Args {
     /// Run the local scripts that each record lists in FIELD
     ///
     /// For example startup_scripts, which ec2-launch sets. The scripts run in order, until one fails.
-    #[arg(long, value_name = "FIELD", help_heading = RUN, hide_short_help = true)]
+    #[arg(long, value_name = "FIELD", add = fixed_words(SCRIPT_KEYS), help_heading = RUN, hide_short_help = true)]
     pub run: Option<String>,
 
     /// Send a file to the command's standard input on each host
@@ -64,7 +65,7 @@ pub struct Args {
     ///
     /// Keeps mode and modification time, and skips files that are already the same. Without PATH, copies to the home
     /// directory. May be given more than once.
-    #[arg(long, value_name = "FILE[:PATH]", value_parser = OsStringValueParser::new(), help_heading = RUN)]
+    #[arg(long, value_name = "FILE[:PATH]", value_hint = ValueHint::AnyPath, value_parser = OsStringValueParser::new(), help_heading = RUN)]
     pub push: Vec<std::ffi::OsString>,
 
     /// Copy files from each host to FOLDER/HOST after the command
@@ -133,14 +134,14 @@ pub struct Args {
     ///
     /// A list separated by commas is a chain of jump hosts. Each jump host gets one connection, which all hosts behind it
     /// share.
-    #[arg(short = 'J', long, value_name = "[USER@]HOST[:PORT]", help_heading = SSH)]
+    #[arg(short = 'J', long, value_name = "[USER@]HOST[:PORT]", add = ssh_hosts(), help_heading = SSH)]
     pub jump: Option<String>,
 
     /// Field of the record with the address to connect to
     ///
     /// For example public_ip or host. A host whose record lacks the field is `unreachable` [default: private_ip, else
     /// public_ip, else host].
-    #[arg(long, value_name = "FIELD", help_heading = SSH, hide_short_help = true)]
+    #[arg(long, value_name = "FIELD", add = fixed_words(ADDRESS_KEYS), help_heading = SSH, hide_short_help = true)]
     pub address: Option<String>,
 
     /// SSH implementation: built-in, or the ssh program

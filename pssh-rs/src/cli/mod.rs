@@ -1,6 +1,7 @@
 //! `pssh-rs` from its options to its exit status: reads options and hosts, then runs the job or writes the plan.
 
 pub mod args;
+mod completion;
 mod fd_limit;
 pub mod hint;
 mod make_target;

@@ -6,7 +6,7 @@ use crate::base::socket::{Socket, pair};
 use crate::base::wait::{WaitError, wait_for};
 use cerveza_manners::last_line;
 use rustix::event::PollFlags;
-use rustix::io::{Errno, ioctl_fionbio};
+use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use std::env;
 use std::ffi::OsString;
@@ -16,6 +16,12 @@ use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
+
+/// How a socket is received. No child process gets it. On other systems that can only be set afterwards.
+#[cfg(target_os = "linux")]
+const RECEIVE_SOCKET: RecvFlags = RecvFlags::DONTWAIT.union(RecvFlags::CMSG_CLOEXEC);
+#[cfg(not(target_os = "linux"))]
+const RECEIVE_SOCKET: RecvFlags = RecvFlags::DONTWAIT;
 
 /// A running ProxyCommand. It is ended when this is dropped.
 #[derive(Debug)]
@@ -53,15 +59,16 @@ pub fn receive_passed(from: &Socket, deadline: Instant, stop: &Stop) -> Result<S
     loop {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
-        let (mut byte, flags) = ([0], RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC);
-        match recvmsg(from, &mut [IoSliceMut::new(&mut byte)], &mut control, flags) {
+        let mut byte = [0];
+        match recvmsg(from, &mut [IoSliceMut::new(&mut byte)], &mut control, RECEIVE_SOCKET) {
             Ok(_) => {
                 let passed = control.drain().find_map(|message| match message {
                     RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
                     _ => None,
                 });
                 let passed = passed.ok_or_else(|| WaitError::Io(io::Error::other("it passed no connection")))?;
-                ioctl_fionbio(&passed, true).map_err(|error| WaitError::Io(error.into()))?;
+                let is_set = fcntl_setfd(&passed, FdFlags::CLOEXEC).and_then(|()| ioctl_fionbio(&passed, true));
+                is_set.map_err(|error| WaitError::Io(error.into()))?;
                 return Ok(Socket::new(passed));
             }
             Err(Errno::AGAIN | Errno::INTR) => wait_for(from.as_fd(), PollFlags::IN, Some(deadline), stop)?,

@@ -1,12 +1,12 @@
 //! Resolves an address and makes a TCP connection, by a deadline.
 
 use crate::base::shutdown::Stop;
-use crate::base::socket::Socket;
+use crate::base::socket::{Socket, stream_socket};
 use crate::base::trace::Trace;
 use crate::base::wait::{WaitError, wait_for};
 use crate::ssh_config::AddressFamily as Family;
 use rustix::event::PollFlags;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect as start_connect, socket_with, sockopt};
+use rustix::net::{AddressFamily, bind, connect as start_connect, sockopt};
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const KEEPALIVES: u32 = 3;
 /// The longest time that sent data may stay unacknowledged. Keepalives are sent only if no data is.
+#[cfg(target_os = "linux")]
 const USER_TIMEOUT_MS: u32 = 60_000;
 
 /// Looks an address up. The system's resolver cannot be stopped, so its thread is abandoned if it overruns.
@@ -120,12 +121,13 @@ fn open(address: &SocketAddr) -> rustix::io::Result<OwnedFd> {
         SocketAddr::V4(_) => AddressFamily::INET,
         SocketAddr::V6(_) => AddressFamily::INET6,
     };
-    let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
+    let socket = stream_socket(family)?;
     sockopt::set_tcp_nodelay(&socket, true)?;
     sockopt::set_socket_keepalive(&socket, true)?;
     sockopt::set_tcp_keepidle(&socket, KEEPALIVE)?;
     sockopt::set_tcp_keepintvl(&socket, KEEPALIVE)?;
     sockopt::set_tcp_keepcnt(&socket, KEEPALIVES)?;
+    #[cfg(target_os = "linux")]
     sockopt::set_tcp_user_timeout(&socket, USER_TIMEOUT_MS)?;
     Ok(socket)
 }

@@ -2,8 +2,8 @@
 //! symbolic link, so nothing that a server says, now or in an earlier run, leads out of the folder.
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, Stat, Timespec, Timestamps, fchmod, fstat, futimens, mkdirat, openat,
-    renameat, statat, symlinkat, unlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, RawMode, Stat, Timespec, Timestamps, fchmod, fstat, futimens, mkdirat,
+    openat, renameat, statat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -117,12 +117,18 @@ impl Folder {
     /// Sets the mode of a file that is here.
     pub fn set_mode(&self, name: &[u8], mode: u32) -> io::Result<()> {
         let file = openat(&self.0, OsStr::from_bytes(name), FILE | OFlags::RDONLY, Mode::empty())?;
-        Ok(fchmod(&file, Mode::from_raw_mode(mode))?)
+        Ok(fchmod(&file, Mode::from_raw_mode(raw_mode(mode)))?)
     }
 
     pub fn finish(&self, mode: Option<u32>, times: Option<(u32, u32)>) -> io::Result<()> {
         finish(&self.0, mode, times)
     }
+}
+
+/// Returns a mode in the type that this system has for it.
+#[allow(clippy::unnecessary_cast)]
+pub fn raw_mode(mode: u32) -> RawMode {
+    mode as RawMode
 }
 
 /// Sets mode and times of an open file.
@@ -132,7 +138,7 @@ pub fn finish(file: impl std::os::fd::AsFd, mode: Option<u32>, times: Option<(u3
         futimens(&file, &Timestamps { last_access: at(access), last_modification: at(modification) })?;
     }
     if let Some(mode) = mode {
-        fchmod(&file, Mode::from_raw_mode(mode & 0o777))?;
+        fchmod(&file, Mode::from_raw_mode(raw_mode(mode & 0o777)))?;
     }
     Ok(())
 }

@@ -207,7 +207,9 @@ impl Pull<'_> {
             } else if local::is_file(&here) && is_same(&here, &found) {
                 self.copied.unchanged += 1;
                 Some(match found.permissions() {
-                    Some(mode) if mode != here.st_mode & 0o777 => folder.set_mode(name, mode).map_err(cannot),
+                    Some(mode) if local::raw_mode(mode) != here.st_mode & 0o777 => {
+                        folder.set_mode(name, mode).map_err(cannot)
+                    }
                     _ => Ok(()),
                 })
             } else {

@@ -3,7 +3,7 @@
 
 mod accept;
 mod certificate;
-mod entry;
+pub mod entry;
 mod hashed;
 mod index;
 mod matches;

@@ -1,7 +1,7 @@
 //! A private folder for sockets and logs of ssh processes, and a watchdog process that terminates these if we are
 //! killed: no connections or files are left behind.
 
-use rustix::fs::{CWD, Mode, OFlags, mkfifoat, open};
+use rustix::fs::{Mode, OFlags, open};
 use rustix::process::Pid;
 use std::collections::hash_map::RandomState;
 use std::env;
@@ -71,7 +71,7 @@ impl ControlDir {
     /// Makes a named pipe. Also returns its reading end, which never blocks.
     pub fn fifo(&self) -> io::Result<(PathBuf, File)> {
         let path = self.name("log");
-        mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR)?;
+        make_fifo(&path)?;
         let reader: OwnedFd = open(&path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?;
         Ok((path, File::from(reader)))
     }
@@ -116,6 +116,20 @@ impl Drop for ControlDir {
         while matches!(child.try_wait(), Ok(None)) && Instant::now() < until {
             thread::sleep(Duration::from_millis(1));
         }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn make_fifo(path: &Path) -> io::Result<()> {
+    Ok(rustix::fs::mkfifoat(rustix::fs::CWD, path, Mode::RUSR | Mode::WUSR)?)
+}
+
+/// rustix has no such call for macOS.
+#[cfg(not(target_os = "linux"))]
+fn make_fifo(path: &Path) -> io::Result<()> {
+    match Command::new("mkfifo").args(["-m", "600"]).arg(path).status()?.success() {
+        true => Ok(()),
+        false => Err(io::Error::other("mkfifo failed")),
     }
 }
 

@@ -6,12 +6,13 @@
 //! long as the client.
 
 use crate::base::shutdown::Stop;
+use crate::base::socket::stream_socket;
 use crate::base::wait::{WaitError, check, wait_for};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags,
-    SocketType, connect, recv, sendmsg, socket_with,
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, connect, recv,
+    sendmsg,
 };
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -78,8 +79,7 @@ impl AsFd for MuxClient {
 impl MuxClient {
     /// Connects to the master behind a control socket and exchanges versions.
     pub fn connect(path: &Path, deadline: Instant, stop: &Stop) -> Result<MuxClient, MuxError> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(io_error)?;
+        let socket = stream_socket(AddressFamily::UNIX).map_err(io_error)?;
         let address = SocketAddrUnix::new(path).map_err(io_error)?;
         loop {
             match connect(&socket, &address) {
@@ -184,7 +184,7 @@ impl MuxClient {
         stop: &Stop,
     ) -> Result<usize, WaitError> {
         loop {
-            match sendmsg(&self.socket, &[IoSlice::new(bytes)], control, SendFlags::NOSIGNAL) {
+            match sendmsg(&self.socket, &[IoSlice::new(bytes)], control, SendFlags::empty()) {
                 Ok(sent) => return Ok(sent),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => wait_for(self.as_fd(), PollFlags::OUT, Some(deadline), stop)?,

@@ -1,5 +1,6 @@
 //! The options that say in which regions and accounts a tool works.
 
+use crate::config::completion::{aws_profiles, regions};
 use cerveza_manners::parse_duration;
 use std::env;
 use std::time::Duration;
@@ -10,14 +11,14 @@ pub struct RegionArgs {
     ///
     /// `all` is every region that is enabled for the account [default: CERVEZA_REGIONS, else the region of the AWS
     /// configuration].
-    #[arg(short, long, value_name = "REGION", value_delimiter = ',', help_heading = "Regions and accounts")]
+    #[arg(short, long, value_name = "REGION", add = regions(), value_delimiter = ',', help_heading = "Regions and accounts")]
     pub region: Vec<String>,
 
     /// AWS profiles of the accounts to work in
     ///
     /// Profiles of the AWS configuration, separated by commas [default: the account of the environment]. A record with
     /// `aws_profile` is looked up only in that account.
-    #[arg(long, value_name = "PROFILE", value_delimiter = ',', help_heading = "Regions and accounts")]
+    #[arg(long, value_name = "PROFILE", add = aws_profiles(), value_delimiter = ',', help_heading = "Regions and accounts")]
     pub account: Vec<String>,
 
     /// Time limit for each connection to AWS

@@ -215,11 +215,19 @@ fn is_set(variable: &str) -> bool {
     env::var_os(variable).is_some_and(|value| !value.is_empty())
 }
 
+/// Returns the paths of the AWS configuration: the file of profiles, and that of keys.
+pub(crate) fn config_files() -> Vec<PathBuf> {
+    let files = [("AWS_CONFIG_FILE", ".aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")];
+    let path = |(variable, name)| {
+        let at_home = || Some(Path::new(&env::var_os("HOME")?).join(name));
+        env::var_os(variable).map(PathBuf::from).or_else(at_home)
+    };
+    files.into_iter().filter_map(path).collect()
+}
+
 /// Refuses a configuration file that is not UTF-8. The SDK reads it as an empty file.
 fn check_files() -> Result<()> {
-    for (variable, name) in [("AWS_CONFIG_FILE", ".aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")] {
-        let at_home = || Some(Path::new(&env::var_os("HOME")?).join(name));
-        let Some(path) = env::var_os(variable).map(PathBuf::from).or_else(at_home) else { continue };
+    for path in config_files() {
         if fs::read_to_string(&path).is_err_and(|error| error.kind() == ErrorKind::InvalidData) {
             return Err(Failure::usage(format!("{}: it is not UTF-8", path.display())));
         }

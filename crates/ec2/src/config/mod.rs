@@ -1,6 +1,7 @@
-//! The AWS configuration: profile, credentials, HTTP client, and names of regions and zones.
+//! The AWS configuration: profile, credentials, HTTP client, names of regions and zones, and their completion.
 
 pub(crate) mod aws_profile;
+pub(crate) mod completion;
 pub(crate) mod credentials;
 pub(crate) mod error_chain;
 pub(crate) mod http;

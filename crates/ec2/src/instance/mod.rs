@@ -262,6 +262,7 @@ pub fn has_ended(instance: &Record) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cerveza_record::FACTS;
 
     fn record(facts: &[(&str, &str)]) -> Record {
         let mut instance = InstanceFacts::default();
@@ -287,6 +288,8 @@ mod tests {
                 r#""tags":{},"volumes":[]}"#
             )
         );
+        let listed: Vec<&str> = FACTS.iter().map(|key| key.name).filter(|name| *name != AWS_PROFILE).collect();
+        assert_eq!(nothing.iter().map(|(key, _)| key).collect::<Vec<_>>(), listed);
     }
 
     #[test]

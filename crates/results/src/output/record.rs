@@ -4,33 +4,15 @@ use crate::output::capture::Output;
 use crate::output::copied::Copied;
 use crate::output::outcome::{HostStatus, Outcome, Phase};
 use base64::prelude::{BASE64_STANDARD, Engine};
-use cerveza_record::{Record, Value, json};
-
-/// The keys of a result. Those of an earlier run are removed.
-const RESULT_KEYS: [&str; 15] = [
-    "status",
-    "phase",
-    "exit_code",
-    "signal",
-    "stdout",
-    "stderr",
-    "encoding",
-    "truncated",
-    "attempts",
-    "started_at",
-    "duration_ms",
-    "error",
-    "copied",
-    "command_id",
-    "plan",
-];
+use cerveza_record::{RESULTS, Record, Value, json};
 
 /// Returns the record without the results of an earlier run.
 pub fn without_result(record: &Record) -> Record {
     let mut record = record.clone();
-    for key in RESULT_KEYS {
-        record.remove(key);
+    for key in RESULTS {
+        record.remove(key.name);
     }
+    record.remove("plan");
     record
 }
 

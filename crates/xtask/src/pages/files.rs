@@ -2,8 +2,9 @@
 
 use super::completions::completions;
 use super::cookbook::cookbook;
-use super::page::page;
+use super::page::tool_page;
 use super::tools::TOOLS;
+use super::topic::topic_pages;
 use cerveza_manners::{Failure, Result};
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,9 +29,10 @@ pub fn generate() -> Result<Generated> {
         let manual = format!("{}/manual.roff", tool.name);
         let manual = fs::read_to_string(root().join(&manual))
             .map_err(|error| Failure::usage(format!("cannot read {manual}: {error}")))?;
-        files.insert(format!("man/{}.1", tool.name), page(tool, &manual)?.into_bytes());
+        files.insert(format!("man/{}.1", tool.name), tool_page(tool, &manual)?.into_bytes());
         files.extend(completions(tool));
     }
+    files.extend(topic_pages()?);
     files.extend([cookbook()?]);
     Ok(files)
 }

@@ -1,6 +1,6 @@
 //! Writes man/ and completions/ from the tools' clap definitions. Both are checked in.
 //!
-//! The sections of a man page, in this order:
+//! The sections of the page of a tool, in this order:
 //!
 //! - NAME and SYNOPSIS are generated.
 //! - DESCRIPTION comes from the hand-written `TOOL/manual.roff`.
@@ -9,10 +9,13 @@
 //! - ENVIRONMENT and FILES come from manual.roff. Variables that set options are added.
 //! - SEE ALSO is generated.
 //!
-//! manual.roff is man(7) with a `.SH` before each section. Text between `.EX` and `.EE` is plain text, which is escaped
-//! and indented here. In DESCRIPTION and EXAMPLES, a line that begins with `$ ` is a command, and the lines after it are
-//! its output: tests/pages runs them all. A command whose exit status is not 0 ends with a comment, such as
-//! `# exit status 1`.
+//! The pages of sections 5 and 7 are written by hand in `crates/xtask/manual/NAME.SECTION.roff`. A line such as
+//! `.\" TABLE volume` there is replaced by a table of keys from the code.
+//!
+//! Both kinds of files are man(7) with a `.SH` before each section. Text between `.EX` and `.EE` is plain text, which is
+//! escaped and indented here. A line that begins with `$ ` is a command, and the lines after it are its output. tests/pages
+//! runs the commands in DESCRIPTION and EXAMPLES of tools, and all of sections 5 and 7. A command whose exit status is not 0
+//! ends with a comment, such as `# exit status 1`.
 
 mod completions;
 mod cookbook;
@@ -21,7 +24,10 @@ mod manual;
 mod options;
 mod page;
 mod roff;
+mod sections;
+mod tables;
 mod tools;
+mod topic;
 
 pub use files::{generate, root, stale};
 

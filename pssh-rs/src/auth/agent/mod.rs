@@ -11,8 +11,9 @@ pub mod tests;
 
 use super::public_key::PublicKey;
 use crate::base::shutdown::Stop;
+use crate::base::socket::stream_socket;
 use cerveza_results::lock;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use rustix::net::{AddressFamily, SocketAddrUnix, connect};
 use ssh_encoding::Encode;
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
@@ -183,8 +184,8 @@ impl Agent {
 
     /// Connects. Gives up after a tick, and so does each later read and write.
     fn connect(&self) -> io::Result<UnixStream> {
-        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-        let stream = UnixStream::from(socket);
+        let stream = UnixStream::from(stream_socket(AddressFamily::UNIX)?);
+        stream.set_nonblocking(false)?;
         stream.set_read_timeout(Some(TICK))?;
         stream.set_write_timeout(Some(TICK))?;
         connect(&stream, &SocketAddrUnix::new(&self.socket)?)?;

@@ -2,6 +2,7 @@
 
 use super::message::{FAILURE, KEYS, LIST, SIGNATURE, parse_keys};
 use super::*;
+use rustix::net::{SocketFlags, SocketType, socket_with};
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::thread;

@@ -20,7 +20,9 @@ use rustix::io::{Errno, ioctl_fionbio};
 use rustix::process::Pid;
 use std::fs::{self, File};
 use std::io::{self, PipeReader, Read, pipe};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -73,6 +75,18 @@ pub struct SshProcess {
     host: String,
 }
 
+/// Opens a file again, for a host that reads it from its beginning. The file may have no name.
+#[cfg(target_os = "linux")]
+fn open_again(file: &File) -> io::Result<File> {
+    File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+/// Elsewhere, /dev/fd gives all hosts one position in the file.
+#[cfg(not(target_os = "linux"))]
+fn open_again(_: &File) -> io::Result<File> {
+    Err(io::Error::other("on this system, --stdin needs the libssh2 engine"))
+}
+
 impl SshProcess {
     pub fn start(runner: &SshRunner, job: &Job, target: &Target, line: &str) -> io::Result<SshProcess> {
         let (log_path, log) = runner.folder.fifo()?;
@@ -87,8 +101,7 @@ impl SshProcess {
         add_options(&mut command, runner, target)?;
         command.args(["-l", &target.user, "-p", &target.port.to_string(), "--", &target.name, line]);
         let stdin = match &job.stdin {
-            // Opened again for each host, which reads it from its beginning. The file may have no name.
-            Some(file) => Stdio::from(File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))?),
+            Some(file) => Stdio::from(open_again(file)?),
             None => Stdio::null(),
         };
         command.stdin(stdin).stdout(stdout_writer).stderr(stderr_writer);

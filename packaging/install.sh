@@ -1,0 +1,34 @@
+#!/bin/sh
+# Installs cerveza from this folder: programs, man pages and completions. No compiler is needed.
+#
+# usage: ./install.sh [--uninstall] [PREFIX]     PREFIX is /usr/local by default
+set -eu
+
+action=install
+if [ "${1-}" = --uninstall ]; then
+    action=uninstall
+    shift
+fi
+prefix=${1:-/usr/local}
+case $#$prefix in
+    [01]/*) ;;
+    [01]-*) echo 'usage: ./install.sh [--uninstall] [PREFIX]' >&2; exit 2 ;;
+    [01]*) prefix=$PWD/$prefix ;;
+    *) echo 'usage: ./install.sh [--uninstall] [PREFIX]' >&2; exit 2 ;;
+esac
+cd "$(dirname "$0")"
+
+# Files and links. tar replaces a program that runs, and leaves the modes of existing folders as they are.
+files() {
+    find bin libexec share ! -type d
+}
+
+if [ "$action" = install ]; then
+    mkdir -p "$prefix"
+    files | tar -cf - -T - | (cd "$prefix" && tar -xof -)
+    echo "installed in $prefix; to begin, read: man cerveza"
+else
+    files | while IFS= read -r file; do rm -f "$prefix/$file"; done
+    rmdir "$prefix/libexec/cerveza" 2>/dev/null || true
+    echo "removed from $prefix"
+fi
