@@ -92,7 +92,7 @@ impl<'a> CommandRun<'a> {
         let comment = format!("ec2-run {} {number}", settings.run_id);
         loop {
             if let Some(stop) = self.runner.stop() {
-                self.finish_all(|_| not_sent(stop));
+                self.finish_unsent(stop);
                 return None;
             }
             let request = CommandRequest {
@@ -162,13 +162,12 @@ impl<'a> CommandRun<'a> {
 
     fn refuse(&mut self, failure: &SendFailure) {
         let status = if failure.is_denied { HostStatus::Auth } else { HostStatus::Unreachable };
-        let stop = self.runner.stop();
+        if let Some(stop) = self.runner.stop() {
+            return self.finish_unsent(stop);
+        }
         let hint = failure.failure.hint.as_ref().map_or(String::new(), |hint| format!(" ({hint})"));
         let error = format!("the command was not sent: {}{hint}", failure.failure.message);
-        self.finish_all(|_| match stop {
-            Some(stop) => not_sent(stop),
-            None => Outcome::error(status, Phase::Deliver, &error),
-        });
+        self.finish_all(|_| Outcome::error(status, Phase::Deliver, &error));
     }
 
     async fn poll(&mut self, id: &str) {
@@ -378,6 +377,13 @@ impl<'a> CommandRun<'a> {
             };
             self.set_times(&mut outcome, last.as_ref());
             self.runner.finish(at, outcome.into());
+        }
+    }
+
+    /// Finishes all hosts of a command that was not sent because the run was stopped.
+    fn finish_unsent(&mut self, stop: Stop) {
+        for at in std::mem::take(&mut self.open).into_values() {
+            self.runner.finish(at, not_sent(stop).into());
         }
     }
 
