@@ -121,6 +121,8 @@ tarball:
 	rm -rf "$(UNPACKED)"
 	$(MAKE) install-built BUILT="$(TARGET)/$(MUSL)/release" DESTDIR="$(UNPACKED)" PREFIX=
 	cp README.md LICENSE-APACHE LICENSE-MIT packaging/install.sh "$(UNPACKED)"
+	$(CARGO) metadata --locked --format-version 1 --filter-platform $(MUSL) | \
+	    python3 packaging/licences.py > "$(UNPACKED)/LICENSES-OF-CRATES"
 	tar -C "$(TARGET)" --owner=0 --group=0 --numeric-owner -czf "$(TARBALL)" "$(notdir $(UNPACKED))"
 
 # Installs, uses and removes both packages below a temporary folder. It builds two releases, so `make test` does not run it.
