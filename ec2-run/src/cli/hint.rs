@@ -22,7 +22,9 @@ pub fn hint(word: &str) -> Option<String> {
         "--forks" | "--par" => "to work on so many hosts at a time: -f NUMBER",
         "-P" | "--print" => "to write lines, also to a pipe: --lines",
         "-n" => "to send nothing: --dry-run",
-        "--output-s3-bucket-name" | "--output-s3-key-prefix" => "complete output by a bucket: --output-bucket BUCKET/PREFIX",
+        "--output-s3-bucket-name" | "--output-s3-key-prefix" => {
+            "complete output by a bucket: --output-bucket BUCKET/PREFIX"
+        }
         "--working-directory" => "the folder of the command is --chdir FOLDER",
         "--json" => "records are JSON lines in a pipe; on a terminal too: -o json",
         "-i" | "-p" | "-J" | "-F" | "--identity" | "--port" | "--jump" | "--engine" | "--ssh-option" => {
