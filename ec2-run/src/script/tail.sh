@@ -1,16 +1,16 @@
 # Goes on reading if the disk is full, so the command does not end because of it. Has none of the agent's pipes, which wait for
 # all who have them.
 collect() {
-    (trap '' TERM USR1; { if cat >&$2; then echo 0 >&7; else echo 1 >&7; cat >/dev/null; fi; } <"$d/$1") >/dev/null 2>&1 &
+    (trap '' TERM USR1; { if cat >&$2; then printf 0 1<>$ends$3; else printf 1 1<>$ends$3; cat >/dev/null; fi; } <"$d/$1") >/dev/null 2>&1 &
 }
-collect p 3
-collect q 4
-(rm -r "$d"; umask "$mask"; main) >"$d/p" 2>"$d/q" 3>&- 4>&- 7>&- </dev/null &
+collect p 3 7
+collect q 4 8
+(rm -r "$d"; umask "$mask"; main) >"$d/p" 2>"$d/q" 3>&- 4>&- 7>&- 8>&- </dev/null &
 main=$!
 exec 2>/dev/null
 if [ "$limit" ]; then
     { trap - USR1 TERM; sleep "$limit" & s=$!; trap 'kill $s; exit' TERM; wait $s; kill -USR1 $$; } \
-        >/dev/null 3>&- 4>&- 5>&- 7>&- &
+        >/dev/null 3>&- 4>&- 5>&- 7>&- 8>&- &
     watch=$!
 fi
 while :; do
@@ -28,11 +28,11 @@ fi
 [ -s $begun ] || status=
 # A process in the background may keep the pipes open. It does not hold this up.
 for i in 0.02 0.05 0.1 0.2 0.3 0.3; do
-    [ $(wc -c <$ended) -lt 4 ] || break
+    case $(cat ${ends}7 ${ends}8) in *r*) ;; *) break;; esac
     sleep $i || sleep 1
 done
 lost=
-case $(cat $ended) in *1*) lost=' lost=1';; esac
+case $(cat ${ends}7 ${ends}8) in *1*) lost=' lost=1';; esac
 n=$(wc -c <$o) m=$(wc -c <$e)
 n=$((n)) m=$((m)) k=0 as=text
 part() {
