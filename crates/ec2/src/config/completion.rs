@@ -1,56 +1,16 @@
 //! Values that a shell completes: regions and profiles of the AWS configuration.
 
 use crate::config::aws_profile::config_files;
-use cerveza_manners::{ArgValueCompleter, fitting, fixed_words};
+use crate::config::region_name::REGIONS;
+use cerveza_manners::{ArgValueCompleter, fitting};
 use std::ffi::OsStr;
 use std::fs;
 
-/// The regions of AWS and `all`, for completion only: any region can be typed.
-const REGIONS: &[&str] = &[
-    "af-south-1",
-    "all",
-    "ap-east-1",
-    "ap-east-2",
-    "ap-northeast-1",
-    "ap-northeast-2",
-    "ap-northeast-3",
-    "ap-south-1",
-    "ap-south-2",
-    "ap-southeast-1",
-    "ap-southeast-2",
-    "ap-southeast-3",
-    "ap-southeast-4",
-    "ap-southeast-5",
-    "ap-southeast-6",
-    "ap-southeast-7",
-    "ca-central-1",
-    "ca-west-1",
-    "cn-north-1",
-    "cn-northwest-1",
-    "eu-central-1",
-    "eu-central-2",
-    "eu-north-1",
-    "eu-south-1",
-    "eu-south-2",
-    "eu-west-1",
-    "eu-west-2",
-    "eu-west-3",
-    "il-central-1",
-    "me-central-1",
-    "me-south-1",
-    "mx-central-1",
-    "sa-east-1",
-    "us-east-1",
-    "us-east-2",
-    "us-gov-east-1",
-    "us-gov-west-1",
-    "us-west-1",
-    "us-west-2",
-];
-
-/// Completes a region.
+/// Completes a region, or `all`.
 pub fn regions() -> ArgValueCompleter {
-    fixed_words(REGIONS)
+    ArgValueCompleter::new(|typed: &OsStr| {
+        fitting(typed, REGIONS.into_iter().chain(["all"]).map(str::to_string).collect())
+    })
 }
 
 /// Completes a profile of the AWS configuration.

@@ -3,9 +3,9 @@
 use crate::config::zone::region_of;
 use cerveza_manners::{Failure, Result, nearest};
 
-/// Regions that AWS documents ("AWS Regions", AWS General Reference). Used only for suggestions: a region that AWS
-/// opens later works without being listed.
-const REGIONS: [&str; 42] = [
+/// Regions that AWS documents ("AWS Regions", AWS General Reference). Used only for suggestions and completion: a
+/// region that AWS opens later works without being listed.
+pub(crate) const REGIONS: [&str; 42] = [
     "af-south-1",
     "ap-east-1",
     "ap-east-2",
