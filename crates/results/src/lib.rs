@@ -22,6 +22,7 @@ mod output;
 mod rollout;
 
 pub use display::args::DisplayArgs;
+pub use display::finish::{finish_results, write_cancelled};
 pub use display::summary::Summary;
 pub use display::writer::write_results;
 pub use display::{QUEUE_LIMIT, Renderer};

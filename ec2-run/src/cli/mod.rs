@@ -10,13 +10,14 @@ mod targets;
 use crate::cli::args::Args;
 use crate::cli::targets::GivenHosts;
 use crate::run::agents::check_agents;
-use crate::run::outcome::{Stop, stopped};
+use crate::run::outcome::Stop;
 use crate::run::runner::{Runner, Settings};
 use crate::run::target::Target;
 use cerveza_ec2::{Ec2, block_on};
 use cerveza_manners::{Failure, Result, Status, Tool, was_interrupted};
 use cerveza_results::{
-    HostSinks, HostStatus, Outdir, OutputQueue, QUEUE_LIMIT, Renderer, Rollout, RolloutRules, Summary, write_results,
+    HostSinks, HostStatus, Outdir, OutputQueue, QUEUE_LIMIT, Renderer, Rollout, RolloutRules, Summary, finish_results,
+    write_cancelled, write_results,
 };
 use clap::CommandFactory;
 use hostrange::fold;
@@ -55,6 +56,9 @@ async fn execute(
         None => GivenHosts { records: resume::records(args, tool).await?, excluded: Vec::new() },
     };
     let (accounts, mut targets, why_none) = targets::find_instances(args, given, tool).await?;
+    let cancelled = |targets: &[Target]| {
+        write_cancelled(targets.iter().map(|target| &target.record), &args.display, &args.output, tool)
+    };
     let connected: Vec<&Ec2> = accounts.connected().collect();
     if !args.resume {
         let checked = tokio::select! {
@@ -62,14 +66,14 @@ async fn execute(
             _ = accounts.interrupted() => false,
         };
         if !checked {
-            return cancel(args, &targets, tool);
+            return cancelled(&targets);
         }
     }
     if args.dry_run {
         return dry_run::write_plan(args, &settings, rules, &targets, tool);
     }
     if why_none.as_ref().is_some_and(|failure| failure.status == Status::Interrupted) {
-        return cancel(args, &targets, tool);
+        return cancelled(&targets);
     }
     connected.iter().for_each(|ec2| ec2.go_on_after_interrupt());
     let deadline = args.deadline.map(|deadline| tokio::time::Instant::from_std(begun + deadline));
@@ -99,24 +103,6 @@ async fn execute(
         return Ok(status.max(failure.status));
     }
     Ok(status)
-}
-
-/// Writes the hosts of a run that was interrupted before anything was sent.
-fn cancel(args: &Args, targets: &[Target], tool: &Tool) -> Result<Status> {
-    let hosts = targets.iter().map(|target| target.record.host());
-    let mut out = Renderer::new(&args.display, &args.output, hosts, tool)?;
-    let mut summary = Summary::default();
-    for (index, Target { record, .. }) in targets.iter().enumerate() {
-        let outcome = stopped(Stop::Interrupted);
-        summary.add(outcome.status, record.host());
-        out.add_outcome(index, record, outcome);
-    }
-    let finished = out.finish();
-    tool.summary(summary.line(None));
-    if let Err(failure) = finished {
-        tool.failure(&failure);
-    }
-    Ok(Status::Interrupted)
 }
 
 /// The thread that writes results, so a slow reader of them delays no poll.
@@ -162,16 +148,7 @@ impl OutputThread {
         self.queue.close();
         let joined = self.thread.join();
         let (out, summary) = joined.map_err(|_| Failure::usage("a bug ended the thread that writes results"))?;
-        let finished = out.finish();
         let took: Option<Duration> = io::stderr().is_terminal().then(|| begun.elapsed());
-        tool.summary(summary.line(took));
-        match (interrupted, finished) {
-            (false, finished) => finished.map(|()| summary.status()),
-            (true, Ok(())) => Ok(Status::Interrupted),
-            (true, Err(failure)) => {
-                tool.failure(&failure);
-                Ok(Status::Interrupted)
-            }
-        }
+        finish_results(out, &summary, took, interrupted, tool)
     }
 }

@@ -23,9 +23,10 @@ use crate::run::schedule::{Schedule, Width};
 use crate::run::{self, RunCounts, RunPlan};
 use crate::session::sudo::{NoPassword, Password};
 use cerveza_manners::{Column, Failure, OutputMode, Result, Status, Tool, was_interrupted};
-use cerveza_record::{Record, Value, json};
+use cerveza_record::{Value, json};
 use cerveza_results::{
-    HostSinks, HostStatus, Outcome, Outdir, OutputQueue, QUEUE_LIMIT, Renderer, Rollout, RolloutRules, Summary, batches,
+    HostSinks, HostStatus, Outdir, OutputQueue, QUEUE_LIMIT, Renderer, Rollout, RolloutRules, Summary, batches,
+    finish_results, write_cancelled,
 };
 use clap::CommandFactory;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
@@ -38,7 +39,7 @@ use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// How many hosts that do not answer are waited for, beside those that do.
 const MOST_UNANSWERED: usize = 256;
@@ -73,34 +74,10 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
             drop(records);
             execute(args, job, targets, &rollout, begun, tool)
         }
-        Err(failure) if failure.status == Status::Interrupted || was_interrupted() => cancel(args, &records, tool),
-        Err(failure) => Err(failure),
-    }
-}
-
-/// Writes the hosts of a run that was interrupted before anything was tried.
-fn cancel(args: &Args, records: &[Record], tool: &Tool) -> Result<Status> {
-    let mut out = Renderer::new(&args.display, &args.output, records.iter().map(Record::host), tool)?;
-    let mut summary = Summary::default();
-    for (index, record) in records.iter().enumerate() {
-        let outcome = Outcome::stopped(false);
-        summary.add(outcome.status, record.host());
-        out.add_outcome(index, record, outcome);
-    }
-    end(out, &summary, None, true, tool)
-}
-
-/// Writes what is left, and the closing line. An interrupted run is reported as interrupted even if its terminal is gone.
-fn end(out: Renderer, summary: &Summary, took: Option<Duration>, interrupted: bool, tool: &Tool) -> Result<Status> {
-    let finished = out.finish();
-    tool.summary(summary.line(took));
-    match (interrupted, finished) {
-        (false, finished) => finished.map(|()| summary.status()),
-        (true, Ok(())) => Ok(Status::Interrupted),
-        (true, Err(failure)) => {
-            tool.failure(&failure);
-            Ok(Status::Interrupted)
+        Err(failure) if failure.status == Status::Interrupted || was_interrupted() => {
+            write_cancelled(records.iter(), &args.display, &args.output, tool)
         }
+        Err(failure) => Err(failure),
     }
 }
 
@@ -156,7 +133,7 @@ fn execute(
     let interrupted = interrupted.map_err(|error| Failure::usage(format!("cannot start a thread: {error}")))?;
     let took = io::stderr().is_terminal().then(|| begun.elapsed());
     summary.waited_for = counts.waited_for.load(Ordering::Relaxed) as usize;
-    end(out, &summary, took, interrupted, tool)
+    finish_results(out, &summary, took, interrupted, tool)
 }
 
 /// Returns a password that is asked for without the progress bar. Ctrl-C at the prompt interrupts the whole run.

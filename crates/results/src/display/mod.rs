@@ -6,6 +6,7 @@
 
 pub mod args;
 mod diff;
+pub mod finish;
 mod group;
 mod live;
 mod style;
