@@ -4,6 +4,17 @@ use crate::{names_in, refused};
 use kit::Sandbox;
 
 #[test]
+fn a_file_of_pdsh_that_includes_another_is_refused() {
+    let sandbox = Sandbox::new();
+    sandbox.file("hosts", "web1\n#include other\n");
+    let why = "hosts: line 2: #include is not read here: remove it, and give the other file too, as ^FILE\n";
+    for args in [&["-1", "^hosts"][..], &["--by", "zone", "^hosts"]] {
+        let run = sandbox.run("hostrange", args, "").exits(2);
+        assert_eq!((run.stdout.as_str(), run.stderr), ("", format!("hostrange: {why}")));
+    }
+}
+
+#[test]
 fn a_bad_expression_is_shown_with_carets_under_the_error() {
     for (expression, message) in [
         ("web[3-1]", "the range goes down: write 1-3\n  web[3-1]\n      ^^^"),

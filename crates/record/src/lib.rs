@@ -5,16 +5,16 @@
 //! Keys that a tool does not know are passed on unchanged and in order. Numbers keep their spelling (`1.0`, `1e3`, integers
 //! beyond 64 bits).
 
+mod fields;
 mod keys;
 mod lines;
 mod name;
 mod natural;
-mod partial;
 mod path;
 mod record;
 
 pub use keys::{FACTS, RECORD_KEYS, RESULTS, RecordKey};
-pub use lines::{Item, LineError, each_line, items, read_text};
+pub use lines::{Item, LineError, each_line, is_include, items, read_text};
 pub use name::{
     escape_hidden, is_bare, is_hidden, is_name_char, is_plain_name, printed_name, quote, quote_as_word, unquote,
     unquoted,

@@ -22,9 +22,20 @@ pub enum Item<'a> {
 #[derive(Debug)]
 pub enum LineError {
     Io(io::Error),
-    NotUtf8 { line: usize },
-    TooLong { line: usize },
-    NotARecord { line: usize, why: RecordError },
+    NotUtf8 {
+        line: usize,
+    },
+    TooLong {
+        line: usize,
+    },
+    NotARecord {
+        line: usize,
+        why: RecordError,
+    },
+    /// `#include FILE` of pdsh, as a comment, would leave out hosts.
+    Include {
+        line: usize,
+    },
 }
 
 impl fmt::Display for LineError {
@@ -34,6 +45,9 @@ impl fmt::Display for LineError {
             LineError::NotUtf8 { line } => write!(f, "line {line}: not UTF-8"),
             LineError::TooLong { line } => write!(f, "line {line}: longer than {} MiB", LONGEST >> 20),
             LineError::NotARecord { line, why } => write!(f, "line {line}: {why}"),
+            LineError::Include { line } => {
+                write!(f, "line {line}: #include is not read here: remove it, and give the other file too, as ^FILE")
+            }
         }
     }
 }
@@ -108,12 +122,19 @@ fn without_comment(text: &str) -> &str {
     }
 }
 
+/// Returns whether a line without white space around it names a file to read, as pdsh has it in WCOLL files.
+pub fn is_include(line: &str) -> bool {
+    line.strip_prefix("#include").is_some_and(|rest| rest.starts_with([' ', '\t']))
+}
+
 /// Returns the items of an input with their line numbers; blank lines and `#` comments are skipped.
 pub fn items(text: &str) -> impl Iterator<Item = Result<(usize, Item<'_>), LineError>> {
     let lines = without_byte_order_mark(text).split('\n').enumerate().map(|(number, line)| (number + 1, line.trim()));
-    let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    let lines = lines.filter(|(_, line)| !line.is_empty() && (!line.starts_with('#') || is_include(line)));
     lines.map(|(line, text)| {
-        if text.starts_with('{') {
+        if is_include(text) {
+            Err(LineError::Include { line })
+        } else if text.starts_with('{') {
             match Record::parse(text) {
                 Ok(record) => Ok((line, Item::Record(record))),
                 Err(why) => Err(LineError::NotARecord { line, why }),
@@ -158,6 +179,13 @@ mod tests {
             "line 2: broken JSON at column 8: EOF while parsing a value"
         );
         assert_eq!(read_text(&b"a\nb\xff\n"[..]).unwrap_err().to_string(), "line 2: not UTF-8");
+    }
+
+    #[test]
+    fn an_include_of_pdsh_is_no_comment() {
+        let why = "line 2: #include is not read here: remove it, and give the other file too, as ^FILE";
+        assert_eq!(all("a\n #include /etc/hosts.web\n").unwrap_err(), why);
+        assert_eq!(all("#included\n# include x\n#include").unwrap(), []);
     }
 
     #[test]

@@ -1,16 +1,15 @@
 //! One host as one JSON object.
 
-use indexmap::IndexMap;
+use crate::fields::Fields;
 use serde_json::Value;
-use serde_json::value::{RawValue, to_raw_value};
 use std::fmt;
 
 /// A JSON object whose `host` is a non-empty string. Values are kept as they were written, so what no tool reads
 /// costs no parsing and comes out byte for byte.
 #[derive(Clone, Debug)]
 pub struct Record {
-    pub(crate) host: String,
-    pub(crate) fields: IndexMap<String, Box<RawValue>>,
+    host: String,
+    fields: Fields,
 }
 
 /// Why a text is not a record. `Display` does not include the line's number, which the reader adds.
@@ -47,15 +46,22 @@ impl Record {
 
     /// As [`Record::named`], with room for so many keys: a listing has many records.
     pub fn with_capacity(host: impl Into<String>, keys: usize) -> Record {
-        let mut record = Record { host: String::new(), fields: IndexMap::with_capacity(keys) };
+        let mut record = Record { host: String::new(), fields: Fields::with_capacity(keys) };
         record.set("host", host.into());
         record
     }
 
     /// Reads one JSON object; of a key given twice the last value counts.
     pub fn parse(text: &str) -> Result<Record, RecordError> {
-        let fields: IndexMap<String, Box<RawValue>> = serde_json::from_str(text).map_err(|error| json_error(&error))?;
-        Ok(Record { host: host_of(&fields)?, fields })
+        Record::parse_some(text, |_| true)
+    }
+
+    /// Reads one JSON object as [`Record::parse`] does. Keeps `host` and the keys that `is_wanted` accepts.
+    pub fn parse_some(text: &str, is_wanted: impl Fn(&str) -> bool) -> Result<Record, RecordError> {
+        let fields = Fields::parse(text, |key| key == "host" || is_wanted(key)).map_err(|error| json_error(&error))?;
+        let host = fields.get("host").ok_or(RecordError::NoHost)?;
+        let host: String = serde_json::from_str(host).map_err(|_| RecordError::HostNotAString)?;
+        if host.is_empty() { Err(RecordError::EmptyHost) } else { Ok(Record { host, fields }) }
     }
 
     pub fn host(&self) -> &str {
@@ -64,20 +70,17 @@ impl Record {
 
     /// Returns whether there is such a key, whatever its value.
     pub fn has(&self, key: &str) -> bool {
-        self.fields.contains_key(key)
+        self.fields.get(key).is_some()
     }
 
     /// Returns the value of `key`. `None` also for what JSON allows and no Rust string can hold (a lone surrogate).
     pub fn get(&self, key: &str) -> Option<Value> {
-        serde_json::from_str(self.fields.get(key)?.get()).ok()
+        serde_json::from_str(self.fields.get(key)?).ok()
     }
 
     /// Returns the value of `key` where it is a string.
     pub fn str(&self, key: &str) -> Option<String> {
-        match self.get(key)? {
-            Value::String(text) => Some(text),
-            _ => None,
-        }
+        serde_json::from_str(self.fields.get(key)?).ok()
     }
 
     /// Sets `key`: in its place where the record has it, else at the end.
@@ -87,22 +90,21 @@ impl Record {
             self.host = value.as_str().unwrap_or_default().to_string();
             debug_assert!(!self.host.is_empty(), "a host without a name");
         }
-        // A Value always serializes: its keys are strings.
-        if let Ok(raw) = to_raw_value(&value) {
-            self.fields.insert(key.to_string(), raw);
-        }
+        self.fields.set(key, &value.to_string());
     }
 
     /// Removes `key`; the others keep their order.
     pub fn remove(&mut self, key: &str) {
         debug_assert!(key != "host");
-        self.fields.shift_remove(key);
+        self.fields.remove(key);
     }
 
     /// Takes every key of `other`, in its order: what both have gets the other's value.
     pub fn merge(&mut self, other: Record) {
         self.host = other.host;
-        self.fields.extend(other.fields);
+        for (key, value) in other.fields.iter() {
+            self.fields.set(key, value);
+        }
     }
 
     /// [`Record::merge`] where there is something to merge.
@@ -112,37 +114,31 @@ impl Record {
         }
     }
 
+    /// Returns the keys, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|(key, _)| key)
+    }
+
     /// Returns the keys with their values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Value)> {
-        let keys = self.fields.keys().map(String::as_str);
-        keys.filter_map(|key| Some((key, self.get(key)?)))
+        self.fields.iter().filter_map(|(key, value)| Some((key, serde_json::from_str(value).ok()?)))
     }
 }
 
 impl PartialEq for Record {
     fn eq(&self, other: &Record) -> bool {
-        let raw =
-            |record: &Record| record.fields.iter().map(|(k, v)| (k.clone(), v.get().to_string())).collect::<Vec<_>>();
-        raw(self) == raw(other)
+        self.fields.iter().eq(other.fields.iter())
     }
 }
 
 impl fmt::Display for Record {
     /// Returns the record as one line of JSON, without a newline: JSON escapes those within strings.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = serde_json::to_string(&self.fields).map_err(|_| fmt::Error)?;
-        f.write_str(&line)
+        fmt::Display::fmt(&self.fields, f)
     }
 }
 
-/// Returns the name in the key `host`.
-pub(crate) fn host_of(fields: &IndexMap<String, Box<RawValue>>) -> Result<String, RecordError> {
-    let host = fields.get("host").ok_or(RecordError::NoHost)?;
-    let host: String = serde_json::from_str(host.get()).map_err(|_| RecordError::HostNotAString)?;
-    if host.is_empty() { Err(RecordError::EmptyHost) } else { Ok(host) }
-}
-
-pub(crate) fn json_error(error: &serde_json::Error) -> RecordError {
+fn json_error(error: &serde_json::Error) -> RecordError {
     RecordError::Json { why: reason(error), column: error.column() }
 }
 
@@ -189,5 +185,40 @@ mod tests {
         assert_eq!(why(r#"{"host":""}"#), "\"host\" is empty");
         assert_eq!(why(r#"{"host":"x""#), "broken JSON at column 11: EOF while parsing an object");
         assert_eq!(why(r#"{"host":"x"} y"#), "broken JSON at column 14: trailing characters");
+    }
+
+    fn some(text: &str) -> Result<String, String> {
+        let is_wanted = |key: &str| key == "zone";
+        Record::parse_some(text, is_wanted).map(|record| record.to_string()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn only_host_and_the_wanted_keys_are_kept() {
+        let line = r#"{"x":{"zone":[1,"]"]},"z\u006fne":{"a":1.0},"host":"web1","y":null}"#;
+        assert_eq!(some(line).unwrap(), r#"{"zone":{"a":1.0},"host":"web1"}"#);
+        assert_eq!(some(r#"{"host":"a","zone":1,"zone":2}"#).unwrap(), r#"{"host":"a","zone":2}"#);
+    }
+
+    #[test]
+    fn the_errors_are_those_of_a_whole_record() {
+        for text in [
+            "{",
+            r#"{"host":"x""#,
+            r#"{"host":"x"} y"#,
+            r#"{"host":7}"#,
+            r#"{"host":""}"#,
+            r#"{"x":1}"#,
+            r#"{"a":tru,"host":"x"}"#,
+            r#"{"a":"\q","host":"x"}"#,
+            r#"{"host":"x","a":01}"#,
+            "[1]",
+            "{x",
+        ] {
+            assert_eq!(
+                some(text),
+                Record::parse(text).map(|_| String::new()).map_err(|error| error.to_string()),
+                "{text}"
+            );
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::pattern::names::Names;
 use cerveza_manners::{Tool, key_hint, keys_of};
-use cerveza_record::{LineError, Record, Value, each_line, leads_into, printed_name};
+use cerveza_record::{LineError, Record, Value, each_line, is_include, leads_into, printed_name};
 use hashbrown::{HashMap, HashSet};
 use indexmap::IndexMap;
 use smallvec::SmallVec;
@@ -60,7 +60,7 @@ impl FieldValues {
                 }
                 self.add(&record);
                 names.push_str(&printed_name(record.host()));
-            } else if !text.starts_with('#') {
+            } else if !text.starts_with('#') || is_include(text) {
                 names.push_str(text);
             }
             names.push('\n');
