@@ -7,9 +7,10 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// The folders in target with the unpacked releases, oldest first. `make setup` warns if the mirror has no second one.
 const RELEASES: [&str; 2] = ["cloud-init", "cloud-init-newer"];
@@ -158,31 +159,51 @@ fn agreed(verdicts: Vec<Vec<Verdict>>) -> Vec<Verdict> {
 fn verdicts(launch_index: Option<u32>, user_data: &[Vec<u8>]) -> Vec<Vec<Verdict>> {
     let encoded: Vec<String> = user_data.iter().map(|bytes| BASE64_STANDARD.encode(bytes)).collect();
     let task = json!({ "launch_index": launch_index, "user_data": encoded }).to_string();
-    // All of them are started before the first one is waited for.
-    let judges: Vec<Child> = releases().into_iter().map(|(_, packages)| start(packages, &task)).collect();
+    let mut judges = JUDGES.lock().unwrap_or_else(PoisonError::into_inner);
+    // All of them are given the task before the first one is waited for.
+    judges.iter_mut().for_each(|judge| judge.begin(&task));
     let mut verdicts: Vec<Vec<Verdict>> = user_data.iter().map(|_| Vec::new()).collect();
-    for judge in judges {
-        let of_release = finish(judge);
+    for judge in judges.iter_mut() {
+        let of_release = judge.end();
         assert_eq!(of_release.len(), user_data.len());
         verdicts.iter_mut().zip(of_release).for_each(|(verdicts, verdict)| verdicts.push(verdict));
     }
     verdicts
 }
 
-fn start(packages: PathBuf, task: &str) -> Child {
-    let python = crate::target_dir().join("venv/bin/python");
-    assert!(python.is_file(), "{} is missing: run `make setup`", python.display());
-    let mut command = Command::new(python);
-    command.arg(crate::root().join("tests/mkuserdata/judge.py"));
-    command.env_clear().env("PYTHONPATH", packages).env("PYTHONDONTWRITEBYTECODE", "1");
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a Python that runs");
-    // It reads all of its input before it writes anything.
-    child.stdin.take().expect("piped").write_all(task.as_bytes()).expect("a judge that reads");
-    child
+/// A judge of each release, for all tests of this process: loading cloud-init takes longer than most tasks.
+static JUDGES: LazyLock<Mutex<Vec<Judge>>> =
+    LazyLock::new(|| Mutex::new(releases().into_iter().map(|(_, packages)| Judge::start(packages)).collect()));
+
+/// A running judge. It ends when this process does, because its input ends then.
+struct Judge {
+    process: Child,
+    verdicts: BufReader<ChildStdout>,
 }
 
-fn finish(judge: Child) -> Vec<Verdict> {
-    let output = judge.wait_with_output().expect("a judge that ends");
-    assert!(output.status.success(), "the judge failed");
-    serde_json::from_slice(&output.stdout).expect("verdicts")
+impl Judge {
+    fn start(packages: PathBuf) -> Judge {
+        let python = crate::target_dir().join("venv/bin/python");
+        assert!(python.is_file(), "{} is missing: run `make setup`", python.display());
+        let mut command = Command::new(python);
+        command.arg(crate::root().join("tests/mkuserdata/judge.py"));
+        command.env_clear().env("PYTHONPATH", packages).env("PYTHONDONTWRITEBYTECODE", "1");
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a Python that runs");
+        let verdicts = BufReader::new(process.stdout.take().expect("piped"));
+        Judge { process, verdicts }
+    }
+
+    /// Gives the judge a task. It reads all of it before it writes anything.
+    fn begin(&mut self, task: &str) {
+        let tasks = self.process.stdin.as_mut().expect("piped");
+        tasks.write_all(format!("{task}\n").as_bytes()).expect("a judge that reads");
+    }
+
+    /// Waits for the verdicts on the task.
+    fn end(&mut self) -> Vec<Verdict> {
+        let mut line = String::new();
+        self.verdicts.read_line(&mut line).expect("a judge that writes");
+        assert!(!line.is_empty(), "the judge failed: {:?}", self.process.wait());
+        serde_json::from_str(&line).expect("verdicts")
+    }
 }

@@ -1,9 +1,9 @@
 """What cloud-init's own code makes of user-data, in an instance of its own that is a temporary folder.
 
-Reads {"user_data": [base64, ...], "launch_index": null or a number} from stdin and writes a JSON list of verdicts.
-Each user-data goes through the stages of a first boot, up to where cloud-init has written what it would run, the
-commands of runcmd among it. Nothing
-is run but part handlers: boothooks and scripts are noted where cloud-init would start them.
+For each line {"user_data": [base64, ...], "launch_index": null or a number} on stdin, it writes a line with a JSON list of
+verdicts. Each user-data goes through the stages of a first boot, up to where cloud-init has written what it would run, the
+commands of runcmd among it. Nothing is run but part handlers: boothooks and scripts are noted where cloud-init would start
+them.
 """
 
 import base64
@@ -198,14 +198,17 @@ def import_anew(name):
 
 def main():
     user_data.read_file_or_url, importer.import_module = read_once, import_anew
-    task = json.load(sys.stdin)
     output, sys.stdout = sys.stdout.buffer, sys.stderr  # Part handlers print.
-    tasks = [(base64.b64decode(blob), task["launch_index"]) for blob in task["user_data"]]
-    # A process each: part handlers of one user-data are modules of the same names as those of another.
-    with multiprocessing.get_context("fork").Pool(os.cpu_count(), maxtasksperchild=1) as pool:
-        verdicts = pool.starmap(judge, tasks, chunksize=1)
-    # Names and messages may have surrogates, which are no UTF-8.
-    output.write(json.dumps(verdicts, ensure_ascii=False).encode("utf-8", "replace"))
+    for line in sys.stdin:
+        task = json.loads(line)
+        tasks = [(base64.b64decode(blob), task["launch_index"]) for blob in task["user_data"]]
+        # A process each: part handlers of one user-data are modules of the same names as those of another.
+        processes = min(os.cpu_count(), len(tasks)) or 1
+        with multiprocessing.get_context("fork").Pool(processes, maxtasksperchild=1) as pool:
+            verdicts = pool.starmap(judge, tasks, chunksize=1)
+        # Names and messages may have surrogates, which are no UTF-8.
+        output.write(json.dumps(verdicts, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+        output.flush()
 
 
 if __name__ == "__main__":
