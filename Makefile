@@ -60,20 +60,23 @@ check: lint
 	if $(CARGO) deny fetch db; then $(CARGO) deny --locked check advisories; \
 	else echo 'check: cannot fetch the database of advisories; they were not checked' >&2; fi
 
+# The whole workspace is selected, as above, but only the programs that are installed are linked.
+SELECTED = --workspace --exclude xtask $(PROGRAMS:%=--bin %) --bin ec2-tools
+release:
+	tests/setup build
+	$(CARGO) build --locked --release $(SELECTED)
+
 # Compares the tools with other programs on this machine, and writes bench/RESULTS.md, its chart and the figures of README.md.
 # A run of less writes to target/bench instead: QUICK=1 leaves out large inputs, BENCHED="hostrange pssh-rs" measures only
 # these, BENCH_RUNS=n sets the number of runs. The first release build of the EC2 tools takes minutes.
 BENCHED = hostrange hostfmt mkuserdata pssh-rs ec2-launch ec2-ls ec2-run
 bench:
 	tests/setup bench
-	$(CARGO) build --release --locked $(if $(filter ec2-%,$(BENCHED)),--workspace --exclude xtask,$(BENCHED:%=-p %))
+	$(CARGO) build --locked --release $(if $(filter ec2-%,$(BENCHED)),$(SELECTED) --bin ec2-server,$(BENCHED:%=-p %))
+	mkdir -p $(TARGET)/bench/bin
+	for program in $(PROGRAMS) ec2-tools ec2-server; do ln -sf "../../release/$$program" $(TARGET)/bench/bin || exit; done
+	for tool in $(EC2_TOOLS); do ln -sf ec2-tools "$(TARGET)/bench/bin/$$tool" || exit; done
 	bench/run $(BENCHED)
-
-# The whole workspace is selected, as above, but only the programs that are installed are linked.
-SELECTED = --workspace --exclude xtask $(PROGRAMS:%=--bin %) --bin ec2-tools
-release:
-	tests/setup build
-	$(CARGO) build --locked --release $(SELECTED)
 
 # Without cargo, as often for root, this installs what `make release` has built.
 install:

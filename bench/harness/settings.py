@@ -8,7 +8,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TARGET = (ROOT / os.environ.get("CARGO_TARGET_DIR", "target")).resolve()
 # BENCH_BUILD=debug tries a bench out without a release build.
 BUILD = os.environ.get("BENCH_BUILD") or "release"
-BIN = TARGET / BUILD
+# Where `make bench` has linked the programs as they are installed, with one program for all EC2 tools.
+BIN = TARGET / ("bench/bin" if BUILD == "release" else BUILD)
 QUICK = os.environ.get("QUICK", "") not in ("", "0")
 
 ENOUGH_RUNS = 5
