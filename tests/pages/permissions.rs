@@ -143,6 +143,7 @@ fn ec2_run_calls_what_its_policy_allows() {
         &[
             "ec2-launch -p Web web1",
             "ec2-run -w web1 -- 'seq 1 5000; seq 5001 7000' > run.jsonl",
+            "ec2-run -r all --dry-run -w web1 -- true",
             "ec2-run --resume < run.jsonl",
             "ec2-run --output-bucket logs -w web1 -- seq 1 100000",
             "ec2-run --deadline 2 -w web1 -- sleep 20 || test $? = 3",
