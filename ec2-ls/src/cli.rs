@@ -9,7 +9,7 @@ use crate::query::find_args::FindArgs;
 use crate::show::show_args::ShowArgs;
 use crate::show::watch::{self, Look};
 use crate::show::writer::Writer;
-use crate::show::{Listing, prepare_for_columns};
+use crate::show::{Listing, prepare};
 use cerveza_ec2::{Accounts, RegionArgs, block_on};
 use cerveza_manners::{Failure, OutputMode, ProgressArgs, Result, Status, Tool};
 use cerveza_record::Record;
@@ -147,7 +147,7 @@ async fn watch_hosts(args: &Args, finder: &Finder<'_>, interval: Duration, tool:
             return Err(Failure { status: Status::Usage, ..failures.swap_remove(0) });
         }
         add_details(&args.show, finder, &args.progress, &mut found.records).await?;
-        found.records.iter_mut().for_each(prepare_for_columns);
+        found.records.iter_mut().for_each(|record| prepare(record, OutputMode::Table));
         let records = std::mem::take(&mut found.records);
         Ok(Look { records, failures, is_unknown: Box::new(move |record| found.is_unknown(record)) })
     };

@@ -87,7 +87,8 @@ pub async fn check_ec2_protection(tool: &Tool, accounts: &Accounts, job: &Job, a
 /// Refuses the whole run if more hosts are to be changed than `most`.
 pub fn check_count(most: Option<usize>, count: usize) -> Result<()> {
     let Some(most) = most.filter(|most| count > *most) else { return Ok(()) };
-    Err(Failure::usage(format!("{count} hosts would be changed, and at most {most} are allowed"))
+    let hosts = if count == 1 { "host" } else { "hosts" };
+    Err(Failure::usage(format!("{count} {hosts} would be changed, and at most {most} are allowed"))
         .hint(format!("to change all of them, add --max {count}")))
 }
 

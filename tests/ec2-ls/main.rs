@@ -234,6 +234,8 @@ fn user_data_is_read_unchanged_from_every_region() {
     assert_eq!(user_data, [json!(most), json!(null), json!(text), json!(null)]);
     assert!(run.records()[1].as_object().unwrap().contains_key("user_data"), "{}", run.stdout);
     assert_eq!(run.stderr, "");
+    let as_csv = sandbox.run("ec2-ls", &["--user-data", "-o", "csv", "--columns", "user_data", "ud1"], "").exits(0);
+    assert_eq!(as_csv.stdout, format!("user_data\n{most}\n"));
     let asked_for_nothing = sandbox.run("ec2-ls", &["ud1"], "").exits(0);
     assert_eq!(asked_for_nothing.records()[0].get("user_data"), None);
 

@@ -36,7 +36,7 @@ pub const ONLY_IF_USED: [&str; 2] = ["aws_profile", "note"];
 pub enum Listing {
     Records {
         writer: Box<RecordWriter<BufWriter<Stdout>>>,
-        has_columns: bool,
+        mode: OutputMode,
     },
     /// The text of consoles.
     Consoles(BufWriter<Stdout>),
@@ -51,15 +51,13 @@ impl Listing {
         let columns = columns(args, mode);
         let writer = args.output_with_env().writer(OutputMode::Table, &columns, tool);
         let writer = writer.optional(&OPTIONAL).only_if_used(&ONLY_IF_USED).added_by(args.options_not_given());
-        Listing::Records { writer: Box::new(writer), has_columns: mode.has_columns() }
+        Listing::Records { writer: Box::new(writer), mode }
     }
 
     pub fn write(&mut self, mut record: Record) -> Result<()> {
         match self {
-            Listing::Records { writer, has_columns } => {
-                if *has_columns {
-                    prepare_for_columns(&mut record);
-                }
+            Listing::Records { writer, mode } => {
+                prepare(&mut record, *mode);
                 writer.write(&record)
             }
             Listing::Consoles(out) => {
@@ -97,12 +95,12 @@ pub fn columns(args: &ShowArgs, mode: OutputMode) -> Vec<Column> {
     COLUMNS.iter().filter(is_shown).copied().collect()
 }
 
-/// Columns show a note, and only the size of user-data, which is not readable and may have secrets.
-pub fn prepare_for_columns(record: &mut Record) {
-    if let Some(base64) = record.str("user_data") {
+/// Columns show a note, and a table only the size of user-data, which nobody can read there and which may have secrets.
+pub fn prepare(record: &mut Record, mode: OutputMode) {
+    if let Some(base64) = record.str("user_data").filter(|_| mode == OutputMode::Table) {
         record.set("user_data", size(&base64));
     }
-    if !record.has("note") {
+    if mode.has_columns() && !record.has("note") {
         record.set("note", note(record));
     }
 }
@@ -120,7 +118,7 @@ mod tests {
     fn table_shows_the_size_of_what_base64_stands_for() {
         assert_eq!(["", "YQ==", "YWI=", "YWJj", "YWJj\nZA=="].map(size), [0, 1, 2, 3, 4]);
         let mut record = Record::parse(r#"{"host":"web1","user_data":null}"#).unwrap();
-        prepare_for_columns(&mut record);
+        prepare(&mut record, OutputMode::Table);
         assert_eq!(record.to_string(), r#"{"host":"web1","user_data":null,"note":null}"#);
     }
 }

@@ -149,7 +149,7 @@ pub fn is_server_fault(failure: &Failure) -> bool {
     SERVER_FAULTS.iter().any(|fault| failure.message.contains(fault))
 }
 
-const SLOWER: &str = "others use the account's request limits too: wait longer with --timeout, or try again later";
+const SLOWER: &str = "others use the account's request limits too: try again later";
 
 /// Returns a whole number of minutes in words: `2h 5m`.
 fn in_words(time: Duration) -> String {
