@@ -37,8 +37,8 @@ pub struct Args {
 
     /// Wait until the hosts are in the new state, or `ok`
     ///
-    /// The new `state` is running, stopped or terminated (after a reboot: running). `--wait ok` also waits until EC2's
-    /// status checks pass.
+    /// `--wait` alone is `--wait=state`: the hosts are running, stopped or terminated (after a reboot: running).
+    /// `--wait ok` also waits until EC2's status checks pass. Any other word after a blank is a host.
     #[arg(short, long, value_name = "UNTIL", num_args = 0..=1, require_equals = true, default_missing_value = "state",
         value_enum)]
     wait: Option<Until>,

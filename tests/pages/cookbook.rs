@@ -16,12 +16,15 @@ fn recipes_do_what_the_cookbook_says() {
     let recipes: Vec<(&str, &str)> =
         text.split("\n### ").skip(1).map(|recipe| recipe.split_once('\n').expect("a heading")).collect();
     assert!(recipes.len() > 10, "{recipes:?}");
+    let (_, web) = text.split_once("`Web.yaml`:\n").expect("the profile of the web hosts");
+    let web: String =
+        web.lines().skip(1).map_while(|line| line.strip_prefix("    ")).map(|l| format!("{l}\n")).collect();
     let sshd = Sshd::everywhere();
     add_programs(&sshd);
     let wrong: Vec<String> = std::thread::scope(|scope| {
         let run = |(title, recipe)| {
-            let sshd = &sshd;
-            scope.spawn(move || wrong(title, recipe, sshd))
+            let (sshd, web) = (&sshd, web.as_str());
+            scope.spawn(move || wrong(title, recipe, web, sshd))
         };
         let runs: Vec<_> = recipes.iter().copied().map(run).collect();
         runs.into_iter().flat_map(|run| run.join().expect("a recipe that can run")).collect()
@@ -30,7 +33,7 @@ fn recipes_do_what_the_cookbook_says() {
 }
 
 /// Returns the commands of a recipe that do something else than it says.
-fn wrong(title: &str, recipe: &str, sshd: &Sshd) -> Vec<String> {
+fn wrong(title: &str, recipe: &str, web: &str, sshd: &Sshd) -> Vec<String> {
     let commands = commands(recipe.lines());
     if commands.is_empty() {
         return vec![format!("{title}: no commands")];
@@ -48,7 +51,7 @@ fn wrong(title: &str, recipe: &str, sshd: &Sshd) -> Vec<String> {
     });
     let mut sandbox: Sandbox = ec2.sandbox();
     sshd.open_to(&mut sandbox);
-    sandbox.file("Web.yaml", "ami: ami-0000000000000000b\ninstance type: t3.micro\nsecurity group: web\n");
+    sandbox.file("Web.yaml", web);
     differences(title, &sandbox, commands)
 }
 

@@ -9,7 +9,7 @@ const DIM: &str = "2";
 
 #[derive(clap::ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Color {
-    /// On a terminal, unless NO_COLOR is set, CLICOLOR is 0 or TERM is dumb
+    /// On a terminal, unless NO_COLOR is set, CLICOLOR is 0 or TERM is dumb; CLICOLOR_FORCE=1 adds pipes and files
     #[default]
     Auto,
     /// Always use colours

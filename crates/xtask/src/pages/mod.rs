@@ -6,7 +6,8 @@
 //! - DESCRIPTION comes from the hand-written `TOOL/manual.roff`.
 //! - OPTIONS is generated from the doc comments of the options.
 //! - Other sections of manual.roff, then its EXAMPLES and EXIT STATUS.
-//! - ENVIRONMENT and FILES come from manual.roff. Variables that set options are added.
+//! - ENVIRONMENT and FILES come from manual.roff. Variables that set options are added, and what several tools share:
+//!   aws.roff, completion.roff and output.roff in `crates/xtask/manual`.
 //! - SEE ALSO is generated.
 //!
 //! The pages of sections 5 and 7 are written by hand in `crates/xtask/manual/NAME.SECTION.roff`. A line such as

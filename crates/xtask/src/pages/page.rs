@@ -9,12 +9,21 @@ use cerveza_manners::{Failure, Result};
 /// ENVIRONMENT and FILES of the tools that call AWS.
 const AWS: &str = include_str!("../../manual/aws.roff");
 
+/// ENVIRONMENT of the tools that have `--color`.
+const OUTPUT: &str = include_str!("../../manual/output.roff");
+
+/// ENVIRONMENT of all tools.
+const COMPLETION: &str = include_str!("../../manual/completion.roff");
+
 pub(crate) fn tool_page(tool: &Tool, manual: &str) -> Result<String> {
     let path = format!("{}/manual.roff", tool.name);
     let mut manual = Manual::parse(&path, manual)?;
-    let mut aws = Manual::parse("crates/xtask/manual/aws.roff", if tool.aws { AWS } else { "" })?;
     let mut command = (tool.command)();
     command.build();
+    let has_color = command.get_arguments().any(|arg| arg.get_long() == Some("color"));
+    let mut aws = Manual::parse("crates/xtask/manual/aws.roff", if tool.aws { AWS } else { "" })?;
+    let mut output = Manual::parse("crates/xtask/manual/output.roff", if has_color { OUTPUT } else { "" })?;
+    let mut completion = Manual::parse("crates/xtask/manual/completion.roff", COMPLETION)?;
 
     let description = manual.take("DESCRIPTION");
     if description.is_empty() {
@@ -22,7 +31,8 @@ pub(crate) fn tool_page(tool: &Tool, manual: &str) -> Result<String> {
     }
     let examples = manual.take("EXAMPLES");
     let exit_status = manual.take("EXIT STATUS");
-    let environment = manual.take("ENVIRONMENT") + &options::variables(&command) + &aws.take("ENVIRONMENT");
+    let shared = output.take("ENVIRONMENT") + &completion.take("ENVIRONMENT") + &aws.take("ENVIRONMENT");
+    let environment = manual.take("ENVIRONMENT") + &options::variables(&command) + &shared;
     let files = manual.take("FILES") + &aws.take("FILES");
 
     let mut text = title_line(&format!("{}/ and {path}", tool.name), tool.name, 1, "User Commands");
@@ -46,7 +56,7 @@ pub(crate) fn tool_page(tool: &Tool, manual: &str) -> Result<String> {
 fn see_also(tool: &Tool) -> String {
     let others = TOOLS.iter().filter(|other| other.name != tool.name).map(|other| (other.name, 1));
     let pages: Vec<String> = others
-        .chain([("host-record", 5), ("cerveza", 7), ("cerveza-cookbook", 7)])
+        .chain([("host-record", 5), ("cerveza", 7), ("cerveza-cookbook", 7), ("hostrange", 7)])
         .chain(tool.related.iter().copied())
         .map(|(name, section)| format!(".BR {} ({section})", roff::literal(name)))
         .collect();

@@ -7,12 +7,17 @@ pub(crate) struct Tool {
     pub command: fn() -> Command,
     /// Whether it uses AWS. Then its page has the variables and files of AWS tools.
     pub aws: bool,
-    /// Man pages of other programs, for SEE ALSO.
+    /// More man pages for SEE ALSO.
     pub related: &'static [(&'static str, u8)],
 }
 
 pub(crate) const TOOLS: [Tool; 9] = [
-    Tool { name: "ec2-launch", command: ec2_launch::command, aws: true, related: &[("aws", 1), ("cloud-init", 1)] },
+    Tool {
+        name: "ec2-launch",
+        command: ec2_launch::command,
+        aws: true,
+        related: &[("cerveza-profile", 5), ("aws", 1), ("cloud-init", 1)],
+    },
     Tool { name: "ec2-ls", command: ec2_ls::command, aws: true, related: &[("aws", 1), ("jq", 1)] },
     Tool { name: "ec2-power", command: ec2_power::command, aws: true, related: &[("aws", 1)] },
     Tool { name: "ec2-run", command: ec2_run::command, aws: true, related: &[("aws", 1), ("sh", 1)] },
