@@ -3,6 +3,7 @@
 mod cli;
 mod execute;
 mod facts;
+mod hint;
 mod plan;
 mod show;
 mod wanted;
@@ -15,5 +16,5 @@ use std::process::ExitCode;
 
 /// Runs the tool with a command line, and returns its exit status.
 pub fn main(words: ArgsOs) -> ExitCode {
-    cerveza_manners::main(words, "ec2-tag", cerveza_ec2::awscli_hint, run)
+    cerveza_manners::main(words, "ec2-tag", hint::hint, run)
 }

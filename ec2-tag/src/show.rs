@@ -46,11 +46,16 @@ pub fn changes_cell(record: &Record) -> Value {
     cells.collect::<Vec<_>>().join(", ").into()
 }
 
-/// Returns a value as it is if it cannot be misread. `-` stands for no value.
+/// Stands for the value of a tag that is not there.
+const NO_TAG: &str = "(none)";
+
+/// Returns a value as it is if it cannot be misread.
 fn value(value: &Value) -> String {
     match value.as_str() {
-        None => "-".to_string(),
-        Some(text) if text.is_empty() || text == "-" || text.contains([',', '"']) || text.trim() != text => quote(text),
+        None => NO_TAG.to_string(),
+        Some(text) if text.is_empty() || text == NO_TAG || text.contains([',', '"']) || text.trim() != text => {
+            quote(text)
+        }
         Some(text) => text.to_string(),
     }
 }
@@ -112,7 +117,10 @@ mod tests {
                 r#"{"resource":"vol-1","key":"old","before":"y","after":null}]}"#
             )
         );
-        assert_eq!(changes_cell(&shown), "Name: web1 -> web2, old: x -> -, vol-1 old: y -> -, profile: - -> Web");
+        assert_eq!(
+            changes_cell(&shown),
+            "Name: web1 -> web2, old: x -> (none), vol-1 old: y -> (none), profile: (none) -> Web"
+        );
     }
 
     #[test]
@@ -129,7 +137,7 @@ mod tests {
         show(&mut shown, &both);
         assert_eq!(changes_cell(&shown), "role: web -> db");
         show(&mut shown, &[change("vol-1", "role", None, Some(""))]);
-        assert_eq!(changes_cell(&shown), "vol-1 role: - -> \"\"");
+        assert_eq!(changes_cell(&shown), "vol-1 role: (none) -> \"\"");
     }
 
     #[test]

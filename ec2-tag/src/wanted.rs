@@ -63,7 +63,9 @@ impl Wanted {
 }
 
 fn failure(key: &str, error: &Error) -> Failure {
-    Failure::usage(format!("tag {key}: {}", reason(error)))
+    let why = reason(error);
+    let failure = Failure::usage(format!("tag {key}: {why}"));
+    if why.starts_with("hostname is") { failure.hint("the name of a host is {{ host }}") } else { failure }
 }
 
 #[cfg(test)]
@@ -90,6 +92,10 @@ mod tests {
     #[test]
     fn what_the_record_lacks_is_an_error() {
         assert_eq!(rendered("{{ hots }}").unwrap_err(), "tag x: hots is undefined");
+        let mut wanted = Wanted::default();
+        wanted.set("x", "{{ hostname }}").unwrap();
+        let failure = wanted.tags_of(&Record::parse(RECORD).unwrap()).unwrap_err();
+        assert_eq!(failure.hint.as_deref(), Some("the name of a host is {{ host }}"));
         assert_eq!(rendered("{{ public_ip }}").unwrap_err(), "tag x: public_ip is undefined");
         assert_eq!(rendered("{{ tags.team }}").unwrap_err(), "tag x: tags.team is undefined");
     }

@@ -21,7 +21,10 @@ pub fn sort_words(words: &[String]) -> Result<(Wanted, Vec<String>)> {
         };
         // What a template gives is checked for each host.
         let text = value.filter(|value| !is_template(value)).unwrap_or_default();
-        check_tag(key, text).map_err(Failure::usage)?;
+        check_tag(key, text).map_err(|why| {
+            let failure = Failure::usage(why);
+            if key.is_empty() { failure.hint("write KEY=VALUE as one word, without blanks") } else { failure }
+        })?;
         if wanted.has_tag(key) {
             return Err(Failure::usage(format!("tag {key} is given twice")));
         }

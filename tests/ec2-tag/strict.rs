@@ -207,8 +207,8 @@ fn dry_run_shows_tags_before_and_after() {
     let writes = ["CreateTags", "DeleteTags"];
     assert!(!ec2.calls()[before..].iter().any(|call| writes.contains(&call.action.as_str())));
     let table = sandbox.run("ec2-tag", &[&args[..], &["-o", "table"]].concat(), "").exits(0).stdout;
-    assert!(table.contains("new: - -> a b, old: x -> -, role: web -> db"), "{table}");
-    assert!(table.contains("new: - -> a b, role: - -> db"), "{table}");
+    assert!(table.contains("new: (none) -> a b, old: x -> (none), role: web -> db"), "{table}");
+    assert!(table.contains("new: (none) -> a b, role: (none) -> db"), "{table}");
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn table_shows_all_changes_on_a_narrow_terminal() {
     let value = "x".repeat(100);
     let args = ["-n", "-o", "table", "--no-volumes", &format!("role={value}"), "web1"];
     let table = sandbox.run("ec2-tag", &args, "").exits(0).stdout;
-    assert!(table.contains(&format!("role: - -> {value}\n")), "{table}");
+    assert!(table.contains(&format!("role: (none) -> {value}\n")), "{table}");
 }
 
 #[test]

@@ -38,6 +38,7 @@ pub use client::failure_groups::grouped;
 pub use client::region_args::RegionArgs;
 pub use client::{Ec2, block_on};
 pub use config::completion::regions;
+pub use config::region_name::is_known as is_known_region;
 pub use config::zone::{region_of, region_of_zone_option};
 pub use describe::find::Filter;
 pub use describe::host_keys::HostKeySearch;

@@ -73,7 +73,7 @@ pub(crate) fn check_region(name: &str) -> Result<()> {
 }
 
 /// Returns whether AWS documents a region of this name.
-pub(crate) fn is_known(name: &str) -> bool {
+pub fn is_known(name: &str) -> bool {
     REGIONS.contains(&name)
 }
 
