@@ -19,5 +19,5 @@ use std::process::ExitCode;
 
 /// Runs the tool with a command line, and returns its exit status.
 pub fn main(words: ArgsOs) -> ExitCode {
-    cerveza_manners::main(words, "ec2-launch", cerveza_ec2::awscli_hint, run)
+    cerveza_manners::main(words, "ec2-launch", cli::hint::hint, run)
 }

@@ -13,6 +13,7 @@ pub fn hint(word: &str) -> Option<String> {
         "hibernate" | "sleep" | "suspend" => "`stop --hibernate` keeps the memory of hosts that were launched for it",
         "create" | "launch" | "run" => "ec2-launch makes hosts",
         "tag" => "ec2-tag sets tags",
+        "--instance-type" | "--type" => "the type is a word: ec2-power resize m7g.large web1",
         _ => return wait_hint(word).or_else(|| cerveza_ec2::awscli_hint(word)),
     };
     Some(hint.to_string())

@@ -58,6 +58,28 @@ fn absent_hosts_are_launched_running_left_alone_and_stopped_started() {
 }
 
 #[test]
+fn what_does_not_change_a_host_that_exists_is_said() {
+    let sandbox = Moto::shared().sandbox();
+    let tagged = ["--tag", "team=dba", "db1"];
+    launch(&sandbox, &tagged, "").exits(0);
+    assert_eq!(launch(&sandbox, &tagged, "").exits(0).stderr, "ec2-launch: 1 host: 1 left as is\n");
+    let run = launch(&sandbox, &["--set", "instance type=m5.large", "--tag", "team=www", "db[1-2]"], "").exits(0);
+    let profile = "db1: left as is: --set counts at the next launch; `ec2-power resize` changes the type now";
+    let tags = "db1: left without the tags of --tag, which only a launch sets: ec2-tag sets them now";
+    let end = "2 hosts: 1 left as is, 1 launched";
+    assert_eq!(run.stderr, [profile, tags, end].map(|line| format!("ec2-launch: {line}\n")).concat());
+}
+
+#[test]
+fn a_zone_after_spread_is_not_a_host() {
+    let sandbox = Moto::shared().sandbox();
+    let run = launch(&sandbox, &["--spread", "us-east-1a", "us-east-1b", "db1"], "").exits(2);
+    let why = "us-east-1b is the name of a zone, not of a host";
+    assert_eq!(run.stderr.lines().next(), Some(format!("ec2-launch: {why}").as_str()));
+    assert_eq!(sandbox.run("ec2-ls", &["-1", "db1"], "").stdout, "");
+}
+
+#[test]
 fn without_a_profile_hosts_are_started_but_not_launched() {
     let sandbox = Moto::shared().sandbox();
     launch(&sandbox, &["start1"], "").exits(0);

@@ -31,7 +31,7 @@ fn host_whose_sshd_does_not_answer_is_launched_with_an_error() {
     let address = record["private_ip"].as_str().expect("an address");
     let why = format!("sshd on {address}:1 did not answer within 1 s: connection refused");
     assert_eq!(record["error"], why);
-    assert!(run.stderr.contains("select the address with --address"), "{}", run.stderr);
+    assert!(run.stderr.contains("choose another with --ssh-port"), "{}", run.stderr);
     // A server that accepts connections and sends nothing, for the host launched above.
     let silent = TcpListener::bind("0.0.0.0:0").expect("a free port");
     let port = silent.local_addr().expect("an address").port().to_string();

@@ -1,6 +1,7 @@
 //! The command line of `ec2-launch`.
 
 pub(crate) mod accounts;
+pub(crate) mod hint;
 pub(crate) mod memory_command;
 pub(crate) mod show;
 pub(crate) mod until_args;
@@ -16,11 +17,11 @@ use crate::memory::queue::{open_queue, write_all};
 use crate::memory::remembered_profile::CommandLine;
 use crate::plan::facts::{LaunchBy, look_up};
 use crate::plan::record::{planned, planned_steps, read_plan};
-use crate::plan::{Step, Todo, plan, refuse_all_if_one_is_bad, refuse_duplicates, zone_warnings};
+use crate::plan::{Step, Todo, next_launch_warnings, plan, refuse_all_if_one_is_bad, refuse_duplicates, zone_warnings};
 use crate::profile::ElasticIp;
 use crate::profile::file::read;
 use crate::request::Recipe;
-use crate::request::zones::{Spread, region_wanted, set_region_of_zone};
+use crate::request::zones::{Spread, refuse_zone, region_wanted, set_region_of_zone};
 use crate::tags::check_given_tag;
 use cerveza_ec2::{Acted, Ec2, RegionArgs, WaitArgs, block_on, check_records, regions, report, time_for};
 use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, Status, Tool, saved_values};
@@ -196,6 +197,7 @@ impl Launch<'_> {
             return Err(Failure::usage(format!("{why}: leave out --wait none")));
         }
         warnings.extend(zone_warnings(&steps, args.zone.as_deref()));
+        warnings.extend(next_launch_warnings(&steps, self.recipe.filter(|_| !args.set.is_empty()), &args.tag));
         warnings.extend(steps.iter().flat_map(|step| step.notes().to_vec()));
         warn_once(&warnings, tool);
         if args.memory.no_remember {
@@ -223,6 +225,9 @@ fn given_hosts(args: &Args, region: Option<&str>, tool: &Tool) -> Result<Given> 
         Some(file) => Given { hosts: read_plan(file)?, possible_names: Vec::new() },
         None => read_given(&args.hosts, tool)?,
     };
+    if !args.spread.is_empty() {
+        args.hosts.iter().try_for_each(|word| refuse_zone(word))?;
+    }
     check_records(&given.hosts)?;
     refuse_duplicates(&given.hosts)?;
     for host in &mut given.hosts {

@@ -22,6 +22,11 @@ pub fn read_volumes(reader: &mut Reader, at: At, node: &Node) -> Option<Value> {
     for (number, item) in items.iter().enumerate() {
         let path = join(at.path, &number.to_string());
         reader.note_place(&path, item);
+        // `- /dev/sdf: 100`, as in a mapping.
+        let item = match &item.content {
+            Content::Mapping(pairs) if pairs.len() == 1 && is_device(&pairs[0]) => &volume_of_device(&pairs[0]),
+            _ => item,
+        };
         let volume = match &item.content {
             Content::Mapping(pairs) => {
                 let pairs: Vec<&Pair> = pairs.iter().collect();

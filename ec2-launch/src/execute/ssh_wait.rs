@@ -78,10 +78,15 @@ async fn wait_for_one(address: &str, port: u16, slots: &Semaphore, limit: &Limit
         if limit.is_over() {
             let place = format!("{}:{port}", visible(address));
             let within = limit.timeout_text();
-            return Err(Failure::unreached(format!("sshd on {place} did not answer within {within}: {why}")).hint(
+            // A security group drops packets, and does not refuse them.
+            let hint = if why == REFUSED {
+                "no program listens on this port: choose another with --ssh-port, or see `ec2-ls --console` of the host"
+            } else {
                 "check that the security group allows this machine, and select the address with --address; or wait \
-                 longer with --timeout",
-            ));
+                 longer with --timeout"
+            };
+            let failure = Failure::unreached(format!("sshd on {place} did not answer within {within}: {why}"));
+            return Err(failure.hint(hint));
         }
         sleep(limit.at_most(pause)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -119,9 +124,11 @@ async fn read_banner(stream: TcpStream) -> Result<(), String> {
     }
 }
 
+const REFUSED: &str = "connection refused";
+
 fn words(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused".to_string(),
+        io::ErrorKind::ConnectionRefused => REFUSED.to_string(),
         io::ErrorKind::ConnectionReset => "it closed the connection".to_string(),
         _ => error.to_string(),
     }

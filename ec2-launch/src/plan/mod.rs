@@ -9,6 +9,8 @@ use crate::disks::slot::DiskSlot;
 use crate::memory::Memory;
 use crate::plan::facts::{Facts, HostFacts, LaunchBy};
 use crate::profile::ElasticIp;
+use crate::request::Recipe;
+use crate::tags::DIGEST_TAG;
 use cerveza_ec2::{Catalog, Found, LaunchRequest, is_instance_id};
 use cerveza_manners::{Failure, Result, Status};
 use cerveza_record::Record;
@@ -233,6 +235,25 @@ pub fn zone_warnings(steps: &[Step], zone: Option<&str>) -> Vec<String> {
     let zone = zone.unwrap_or_default();
     let say = |(here, hosts): (String, Vec<&str>)| format!("{}: left in {here}, not in --zone {zone}", fold(hosts));
     elsewhere.into_iter().map(say).collect()
+}
+
+/// Says which hosts exist already, so --set and --tag do not change them. `overridden` is the recipe if --set is given.
+pub fn next_launch_warnings(steps: &[Step], overridden: Option<&Recipe>, tags: &[(String, String)]) -> Vec<String> {
+    let digest = overridden.map(|recipe| recipe.file.digest_tag());
+    let (mut older, mut untagged) = (Vec::new(), Vec::new());
+    for step in steps.iter().filter(|step| matches!(step.todo, Ok(Todo::Leave | Todo::Start))) {
+        let known = step.record.get("tags").unwrap_or_default();
+        if known[DIGEST_TAG].as_str().zip(digest).is_some_and(|(known, given)| known != given) {
+            older.push(step.record.host());
+        }
+        if tags.iter().any(|(key, value)| known[key.as_str()].as_str() != Some(value.as_str())) {
+            untagged.push(step.record.host());
+        }
+    }
+    let of_profile = "left as is: --set counts at the next launch; `ec2-power resize` changes the type now";
+    let of_tags = "left without the tags of --tag, which only a launch sets: ec2-tag sets them now";
+    let warning = |(hosts, why): (Vec<&str>, &str)| (!hosts.is_empty()).then(|| format!("{}: {why}", fold(hosts)));
+    [(older, of_profile), (untagged, of_tags)].into_iter().filter_map(warning).collect()
 }
 
 #[cfg(test)]

@@ -245,6 +245,7 @@ fn an_image_is_an_id_a_parameter_or_the_newest_of_a_name() {
 #[test]
 fn volumes_by_device_or_as_a_list_and_yes_in_the_words_of_yaml_1_1() {
     let by_device = parse("volumes:\n  /dev/sdf: 100\n  /dev/sdg: {size: 5, type: gp3}\n");
+    assert_eq!(by_device, parse("volumes:\n- /dev/sdf: 100\n- /dev/sdg: {size: 5, type: gp3}\n"));
     let list = parse("volumes:\n- {device: /dev/sdf, size: 100}\n- {device: /dev/sdg, size: 5, type: gp3}\n");
     assert_eq!(by_device, list);
     assert_eq!(parse("elastic ip: yes\n").elastic_ip, Some(ElasticIp::Own));

@@ -125,7 +125,14 @@ impl<'a> Resolver<'a> {
     /// Returns the request of one choice; none if its subnet is in another zone, or something is wrong with it.
     fn request(&mut self, choice: &Choice<'_>, settings: &Map<String, Value>) -> Option<LaunchRequest> {
         let mut request = LaunchRequest { settings: settings.clone(), ..self.recipe.bare_request(self.region, choice) };
-        let vpc = self.vpc(choice)?;
+        let Some(vpc) = self.vpc(choice) else {
+            if !self.problems.is_empty() {
+                // The image and the type are reported in the same run.
+                let type_facts = self.type_facts(choice);
+                self.image(choice, type_facts);
+            }
+            return None;
+        };
         request.security_groups =
             self.groups("security group", &request.security_groups, vpc.as_deref(), choice.subnet.is_some());
         self.name_interface_groups(&mut request.settings, vpc.as_deref());

@@ -1,5 +1,5 @@
-//! The root volume of a request: found by its role, because images differ in its device, and encrypted gp3 unless the
-//! profile says otherwise.
+//! The volumes of a request: encrypted gp3 unless the profile says otherwise. The root volume is found by its role,
+//! because images differ in its device.
 
 use crate::profile::{Profile, VolumeSet};
 use cerveza_ec2::{Image, LaunchTemplate, RootDevice, TypeFacts, Volume};
@@ -20,8 +20,18 @@ type Findings = (Vec<(String, String)>, Vec<String>);
 const ROOT_LIKE: [&str; 5] = ["/dev/sda", "/dev/sda1", "/dev/xvda", "/dev/hda", "/dev/hda1"];
 
 impl RootPlan<'_> {
-    /// Adds the root volume to those of the request, or completes it there.
+    /// Adds the root volume to those of the request, or completes it there, and completes the others.
     pub fn apply(&self, volumes: &mut Vec<Volume>) -> Findings {
+        let findings = self.apply_root(volumes);
+        let is_new = |volume: &&mut Volume| volume.size.is_some() || volume.snapshot_id.is_some();
+        for volume in volumes.iter_mut().filter(is_new).filter(|volume| !self.template_decides(&volume.device)) {
+            volume.volume_type.get_or_insert_with(|| "gp3".to_string());
+            volume.encrypted = volume.encrypted.or(self.can_encrypt().then_some(true));
+        }
+        findings
+    }
+
+    fn apply_root(&self, volumes: &mut Vec<Volume>) -> Findings {
         let (mut problems, mut notes) = (Vec::new(), Vec::new());
         let (id, given) = (&self.image.id, &self.profile.root_volume);
         let root = match &self.image.root {
@@ -75,6 +85,10 @@ impl RootPlan<'_> {
         self.template.is_some_and(|known| known.is_none_or(|it| it.devices.iter().any(|it| it == device)))
     }
 
+    fn can_encrypt(&self) -> bool {
+        self.type_facts.is_none_or(|facts| facts.encrypts)
+    }
+
     fn complete(&self, own: &mut Volume, root: &Volume, path: &str, problems: &mut Vec<(String, String)>) {
         let id = &self.image.id;
         let mut wrong = |key: &str, why: String| problems.push((format!("{path}/{key}"), why));
@@ -89,8 +103,7 @@ impl RootPlan<'_> {
         let has_iops = |kind: &&String| ["io1", "io2"].contains(&kind.as_str());
         let kind = || root.volume_type.as_ref().filter(has_iops).cloned().unwrap_or("gp3".to_string());
         own.volume_type = own.volume_type.take().or_else(|| Some(kind()));
-        let (is_encrypted, can_encrypt) =
-            (root.encrypted == Some(true), self.type_facts.is_none_or(|facts| facts.encrypts));
+        let (is_encrypted, can_encrypt) = (root.encrypted == Some(true), self.can_encrypt());
         match own.encrypted {
             Some(false) if is_encrypted => {
                 wrong(
@@ -177,6 +190,20 @@ mod tests {
         // The report's way: the root in the list of volumes.
         let listed = good("volumes: {/dev/xvda: 30}", &image);
         assert_eq!(listed, Volume { size: Some(30), ..expected });
+    }
+
+    #[test]
+    fn other_new_volumes_are_encrypted_gp3_too() {
+        let image = image(RootDevice::Volume(root("/dev/sda1")));
+        let (yaml, old) = ("volumes: {/dev/sdf: 10}", TypeFacts { encrypts: false, ..TypeFacts::default() });
+        let data = |yaml: &str, facts, template| planned(yaml, &image, facts, template).0.pop().unwrap();
+        let kind = |volume: Volume| (volume.volume_type.unwrap_or_default(), volume.encrypted);
+        assert_eq!(kind(data(yaml, None, None)), ("gp3".to_string(), Some(true)));
+        assert_eq!(kind(data(yaml, Some(&old), None)), ("gp3".to_string(), None));
+        let given = "volumes: [{device: /dev/sdf, size: 500, type: st1, encrypted: no}]";
+        assert_eq!(kind(data(given, None, None)), ("st1".to_string(), Some(false)));
+        let template = LaunchTemplate { devices: vec!["/dev/sdf".into()], ..LaunchTemplate::default() };
+        assert_eq!(kind(data(yaml, None, Some(&template))), (String::new(), None));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Regions and zones: which region a host belongs to, and the zones of --spread.
 
-use cerveza_ec2::{region_of, region_of_zone_option};
+use cerveza_ec2::{is_known_region, region_of, region_of_zone_option};
 use cerveza_manners::{Failure, Result};
 use cerveza_record::Record;
 
@@ -26,6 +26,18 @@ pub fn region_wanted(region: Option<&str>, zone: Option<&str>, spread: &[String]
         }
     }
     Ok(region)
+}
+
+/// Refuses a word for a host that is a zone or a region: --spread takes its zones as one word.
+pub fn refuse_zone(word: &str) -> Result<()> {
+    let what = match region_of(word) {
+        _ if is_letter(word) => "zone",
+        Some(region) if is_known_region(&region) => "zone",
+        None if is_known_region(word) => "region",
+        _ => return Ok(()),
+    };
+    let hint = format!("zones of --spread are separated by commas; a host with this name is written '\"{word}\"'");
+    Err(Failure::usage(format!("{word} is the name of a {what}, not of a host")).hint(hint))
 }
 
 /// Returns whether the zone is given only by its letter.
@@ -101,6 +113,17 @@ mod tests {
         assert!(set_region_of_zone(&mut record, Some("us-east-1")).is_err());
         assert_eq!(set_region_of_zone(&mut record, None), Ok(()));
         assert_eq!(record.str("region").as_deref(), Some("eu-west-1"));
+    }
+
+    #[test]
+    fn a_zone_or_a_region_is_not_a_host() {
+        let why = |word| refuse_zone(word).unwrap_err().message;
+        assert_eq!(why("us-east-1b"), "us-east-1b is the name of a zone, not of a host");
+        assert_eq!(why("us-east-1"), "us-east-1 is the name of a region, not of a host");
+        assert!(refuse_zone("b").is_err());
+        for host in ["\"b\"", "web-db-1b", "web-db-1", "b1"] {
+            assert_eq!(refuse_zone(host), Ok(()), "{host}");
+        }
     }
 
     #[test]

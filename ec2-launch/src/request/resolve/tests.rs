@@ -158,6 +158,11 @@ fn what_does_not_exist_is_refused_with_the_nearest_name() {
     assert_eq!(typo, "there is no instance type m5.lagre in us-east-1: did you mean \"m5.large\"?");
     let all = why("ami: ami-gone\ninstance type: m5.large\nkey pair: x\n");
     assert_eq!(all, "there is no key pair \"x\" in us-east-1; there is no image ami-gone in us-east-1");
+    assert_eq!(
+        why("ami: ami-gone\ninstance type: m5.lagre\nsubnet: subnet-7\n"),
+        "there is no subnet subnet-7 in us-east-1; there is no instance type m5.lagre in us-east-1: did you mean \"m5.large\"?; \
+         there is no image ami-gone in us-east-1"
+    );
     let interface = "network interfaces: [{subnet: subnet-1, security groups: [mail]}]";
     assert_eq!(named(interface), "there is no security group \"mail\" in vpc-a (us-east-1)");
     assert_eq!(named("zone: us-east-1c"), "there is no default subnet in us-east-1c: give the profile a subnet");
