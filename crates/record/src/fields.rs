@@ -155,6 +155,9 @@ impl<'de, F: Fn(&str) -> bool> Visitor<'de> for Wanted<'_, F> {
             match map.next_key_seed(Key(self.0, &mut fields.text))? {
                 None => return Ok(fields),
                 Some(false) => _ = map.next_value::<IgnoredAny>()?,
+                Some(true) if &fields.text[key..] == "host" && fields.find("host").is_some() => {
+                    return Err(A::Error::custom("\"host\" is given twice"));
+                }
                 Some(true) => {
                     let value = fields.text.len();
                     fields.text.push_str(map.next_value::<&RawValue>()?.get());

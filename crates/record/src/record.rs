@@ -178,6 +178,12 @@ mod tests {
     }
 
     #[test]
+    fn a_host_that_is_given_twice_is_an_error() {
+        let why = Record::parse(r#"{"host":"a","host":"b"}"#).unwrap_err().to_string();
+        assert_eq!(why, "broken JSON at column 18: \"host\" is given twice");
+    }
+
+    #[test]
     fn what_is_no_record_says_why() {
         let why = |text| Record::parse(text).unwrap_err().to_string();
         assert_eq!(why(r#"{"name":"x"}"#), "the record has no \"host\"");
