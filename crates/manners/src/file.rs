@@ -33,7 +33,11 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
             fs::canonicalize(path).and_then(|path| replace(&path, bytes, found.permissions()))
         }
         Ok(_) => OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => replace(path, bytes, Permissions::from_mode(0o666)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // A symbolic link to a file that is not there yet stays a link.
+            let target = fs::read_link(path).map(|link| path.parent().unwrap_or(Path::new("")).join(link));
+            replace(target.as_deref().unwrap_or(path), bytes, Permissions::from_mode(0o666))
+        }
         Err(error) => Err(error),
     };
     written.map_err(|error| cannot_write(path, &error))
@@ -85,6 +89,10 @@ mod tests {
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        fs::remove_file(&file).unwrap();
+        write_file(&link, b"made").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"made");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     }
 
     #[test]
