@@ -84,10 +84,11 @@ install:
 	$(MAKE) install-built
 
 install-built:
+	case '$(subst ','\'',$(DESTDIR)$(PREFIX))' in *[\"\$$\`]*) echo 'install: PREFIX and DESTDIR cannot have ", $$ or `' >&2; exit 2; esac
 	$(INSTALL) -d "$(BINDIR)" "$(LIBEXECDIR)" "$(BASHDIR)" "$(ZSHDIR)" "$(FISHDIR)"
 	$(INSTALL) -m 755 $(PROGRAMS:%="$(BUILT)/%") "$(BINDIR)"
 	$(INSTALL) -m 755 "$(BUILT)/ec2-tools" "$(LIBEXECDIR)"
-	for tool in $(EC2_TOOLS); do ln -sf ../libexec/cerveza/ec2-tools "$(BINDIR)/$$tool" || exit; done
+	for tool in $(EC2_TOOLS); do ln -sfn ../libexec/cerveza/ec2-tools "$(BINDIR)/$$tool" || exit; done
 	for page in man/*.[1-8]; do \
 	    $(INSTALL) -d "$(MANDIR)/man$${page##*.}" && $(INSTALL) -m 644 "$$page" "$(MANDIR)/man$${page##*.}" || exit; \
 	done

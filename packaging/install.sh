@@ -9,14 +9,18 @@ if [ "${1-}" = --uninstall ]; then
     action=uninstall
     shift
 fi
-prefix=${1:-/usr/local}
+prefix=${1-/usr/local}
 case $#$prefix in
     [01]/*) ;;
-    [01]-*) echo 'usage: ./install.sh [--uninstall] [PREFIX]' >&2; exit 2 ;;
+    [01] | [01]-*) echo 'usage: ./install.sh [--uninstall] [PREFIX]' >&2; exit 2 ;;
     [01]*) prefix=$PWD/$prefix ;;
     *) echo 'usage: ./install.sh [--uninstall] [PREFIX]' >&2; exit 2 ;;
 esac
 cd "$(dirname "$0")"
+if [ "$prefix" -ef . ]; then
+    echo 'install.sh: this is the folder of the archive: choose another PREFIX' >&2
+    exit 2
+fi
 
 # Files and links. tar replaces a program that runs, and leaves the modes of existing folders as they are.
 files() {
@@ -25,7 +29,10 @@ files() {
 
 if [ "$action" = install ]; then
     mkdir -p "$prefix"
-    files | tar -cf - -T - | (cd "$prefix" && tar -xof -)
+    files | tar -cf - -T - | (cd "$prefix" && tar -xof -) || {
+        echo "install.sh: $prefix has only a part of cerveza; run this again, or with --uninstall" >&2
+        exit 1
+    }
     echo "installed in $prefix; to begin, read: man cerveza"
 else
     files | while IFS= read -r file; do rm -f "$prefix/$file"; done
