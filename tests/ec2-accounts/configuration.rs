@@ -29,6 +29,27 @@ fn refused(run: Outcome) -> Vec<String> {
 }
 
 #[test]
+fn an_empty_region_option_is_refused_by_every_tool() {
+    let ec2 = one_host();
+    let sandbox = with_keys(&ec2.endpoint);
+    sandbox.file("Web.yaml", "ami: ami-0000000000000000b\ninstance type: t3.micro\n");
+    for command in [
+        "ec2-ls -r ''",
+        "ec2-ls -r us-east-1,",
+        "ec2-power stop -r '' web1",
+        "ec2-tag -r '' team=x web1",
+        "ec2-launch -p Web -r '' web1",
+        "ec2-run -r '' -w web1 -- true",
+    ] {
+        let run = sandbox.sh(command).exits(2);
+        let tool = command.split(' ').next().unwrap_or_default();
+        let why = format!("{tool}: --region: a name is empty\n{tool}: is it a variable that is not set?\n");
+        assert!(run.stderr.ends_with(&why), "{command}\n{}", run.stderr);
+    }
+    assert_eq!(ec2.requests().len(), 0);
+}
+
+#[test]
 fn empty_region_is_refused() {
     let ec2 = one_host();
     let mut sandbox = with_keys(&ec2.endpoint);

@@ -177,3 +177,21 @@ fn existing_profile_is_used() {
     bastion.ls().exits(0);
     assert!(!bastion.role.requests().is_empty());
 }
+
+#[test]
+fn a_control_character_in_the_credentials_is_refused() {
+    let mut bastion = Bastion::new("[default]\nregion = us-east-1\n");
+    bastion.sandbox.env("AWS_ACCESS_KEY_ID", "AKIA\r").env("AWS_SECRET_ACCESS_KEY", "x");
+    let why = "has a control character, such as the line end of a file from Windows";
+    bastion.refuses(&format!("the AWS credentials cannot be used: the access key id {why}"));
+    bastion.sandbox.env("AWS_ACCESS_KEY_ID", "AKIA").env("AWS_SESSION_TOKEN", "a\nb");
+    bastion.refuses(&format!("the AWS credentials cannot be used: the session token {why}"));
+}
+
+/// It would be read several times, and the first one waits for a writer.
+#[test]
+fn a_pipe_is_no_configuration() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.sh("mkdir .aws; mkfifo .aws/config; ec2-ls").exits(2);
+    assert!(run.stderr.ends_with("/.aws/config: it is a pipe, not a file\n"), "{}", run.stderr);
+}

@@ -69,3 +69,15 @@ fn truncated_answer_lists_no_instance_twice() {
     let names: Vec<String> = (1..=9).map(|number| format!("web{number}\n")).collect();
     assert_eq!(run.stdout, names.concat());
 }
+
+#[test]
+fn a_page_that_comes_again_is_an_error() {
+    let ec2 = FakeEc2::start(|_| instances_of(&[("i-1", "page1", "running")], Some("same")));
+    let mut sandbox = Moto::shared().sandbox();
+    sandbox.env("AWS_ENDPOINT_URL", &ec2.endpoint);
+    let run = sandbox.run("ec2-ls", &["-1"], "");
+    let why = "DescribeInstances in us-east-1: the endpoint gives the same page again and again: is it EC2?\n";
+    assert_eq!(run.stderr, format!("ec2-ls: {why}"));
+    assert_ne!(run.code, 0);
+    assert_eq!(ec2.requests().len(), 2);
+}

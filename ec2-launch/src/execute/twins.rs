@@ -19,7 +19,8 @@ pub async fn find_twins(ec2: &Ec2, acted: &mut [Acted]) {
                 Ok(Some(instances)) if instances.len() > 1 => {
                     let all = described(instances).join(", ");
                     let why = format!("another run has launched it at the same time: it has {all}");
-                    let hint = "terminate all but one, by its id, as in `ec2-power terminate i-...`";
+                    let hint =
+                        "terminate all but one, by its id, as in `ec2-power terminate i-...`; ec2-ls lists the ids";
                     host.result = Err(Failure::unreached(why).hint(hint));
                 }
                 Ok(_) => {}

@@ -29,8 +29,11 @@ pub fn check(args: &ShowArgs) -> Result<()> {
         return Err(Failure::usage("--watch shows a table").hint(loops));
     }
     let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-    if !io::stdout().is_terminal() || is_dumb {
+    if !io::stdout().is_terminal() {
         return Err(Failure::usage("--watch draws on a terminal, and stdout is not one").hint(loops));
+    }
+    if is_dumb {
+        return Err(Failure::usage("--watch moves the cursor, which the terminal of TERM cannot do").hint(loops));
     }
     Ok(())
 }

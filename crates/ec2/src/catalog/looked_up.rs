@@ -21,4 +21,10 @@ impl NotLookedUp {
     }
 }
 
+impl From<Failure> for NotLookedUp {
+    fn from(failure: Failure) -> NotLookedUp {
+        NotLookedUp { failure, denied: false }
+    }
+}
+
 pub(crate) type LookedUp<T> = Result<T, NotLookedUp>;

@@ -31,8 +31,8 @@ pub(crate) fn failure<E: CallError>(call: &str, region: &str, error: &SdkError<E
     }
     let why = match error {
         SdkError::ServiceError(service) => match service.err().code() {
-            Some(code) => format!("{code}: {}", service.err().message().unwrap_or("no reason given").trim_end()),
-            None => match service.raw().status().as_u16() {
+            Some(code) if !code.is_empty() => format!("{code}: {}", one_line(service.err().message())),
+            _ => match service.raw().status().as_u16() {
                 407 => PROXY_ASKS.to_string(),
                 status => format!("HTTP {status}, without an error code of EC2: is the endpoint EC2?"),
             },
@@ -69,6 +69,18 @@ pub(crate) fn failure<E: CallError>(call: &str, region: &str, error: &SdkError<E
 }
 
 const PROXY_ASKS: &str = "the proxy asks for a user and password (HTTP 407)";
+
+/// The longest message of AWS that is passed on, in characters.
+const LONGEST_MESSAGE: usize = 2000;
+
+/// Returns a message of AWS on one line: a line of its own would look as if the tool had written it.
+fn one_line(message: Option<&str>) -> String {
+    let words: Vec<&str> = message.unwrap_or_default().split_whitespace().collect();
+    match words.join(" ") {
+        line if line.is_empty() => "no reason given".to_string(),
+        line => line.chars().take(LONGEST_MESSAGE).collect(),
+    }
+}
 
 /// Returns what may be wrong with the network.
 fn hint_of_network(region: &str, why: &str) -> Option<String> {

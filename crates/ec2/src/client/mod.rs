@@ -108,6 +108,9 @@ impl Ec2 {
     }
 
     async fn load(args: &RegionArgs, account: Option<String>, interrupt: Interrupt) -> Result<Ec2> {
+        if args.region.iter().any(|region| region.trim().is_empty()) {
+            return Err(Failure::usage("--region: a name is empty").hint("is it a variable that is not set?"));
+        }
         let mut regions = args.regions();
         regions.iter().filter(|region| *region != ALL).try_for_each(|region| check_region(region))?;
         // A record may name the profile too.

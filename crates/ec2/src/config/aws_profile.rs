@@ -13,6 +13,7 @@ use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use cerveza_manners::{Failure, Result};
 use std::io::ErrorKind;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -74,7 +75,13 @@ impl AwsProfile {
             None => selected(),
         };
         if let Some((variable, _)) = selected.as_ref().filter(|(_, name)| name.is_empty()) {
-            return Err(Failure::usage(format!("{variable} is set and empty")).hint("unset it, or name a profile"));
+            let failure = Failure::usage(format!("{variable} is set and empty"));
+            let is_option = variable.starts_with('-');
+            return Err(failure.hint(if is_option {
+                "is it a variable that is not set?"
+            } else {
+                "unset it, or name a profile"
+            }));
         }
         check_files()?;
         let profiles = aws_config::profile::load(&<_>::default(), &<_>::default(), &<_>::default(), None).await;
@@ -228,6 +235,10 @@ pub(crate) fn config_files() -> Vec<PathBuf> {
 /// Refuses a configuration file that is not UTF-8. The SDK reads it as an empty file.
 fn check_files() -> Result<()> {
     for path in config_files() {
+        // It is read several times, and nobody may write to it.
+        if fs::metadata(&path).is_ok_and(|found| found.file_type().is_fifo()) {
+            return Err(Failure::usage(format!("{}: it is a pipe, not a file", path.display())));
+        }
         if fs::read_to_string(&path).is_err_and(|error| error.kind() == ErrorKind::InvalidData) {
             return Err(Failure::usage(format!("{}: it is not UTF-8", path.display())));
         }

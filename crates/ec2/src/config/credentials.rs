@@ -23,7 +23,10 @@ const MARGIN: Duration = Duration::from_secs(60);
 impl Credentials {
     pub async fn load(provider: SharedCredentialsProvider, limit: Duration) -> Result<Credentials, CredentialsFailure> {
         match timeout(limit, provider.provide_credentials()).await {
-            Ok(Ok(first)) => Ok(Credentials { last: Mutex::new(first), provider }),
+            Ok(Ok(first)) => match hidden_character(&first) {
+                Some(why) => Err(CredentialsFailure::Other(why)),
+                None => Ok(Credentials { last: Mutex::new(first), provider }),
+            },
             Ok(Err(error)) => Err(classify(&error)),
             Err(_) => Err(CredentialsFailure::Other(format!("they took longer than {} s", limit.as_secs()))),
         }
@@ -49,10 +52,25 @@ impl ProvideCredentials for Credentials {
         }
         future::ProvideCredentials::new(async {
             let next = self.provider.provide_credentials().await?;
+            if let Some(why) = hidden_character(&next) {
+                return Err(CredentialsError::invalid_configuration(why));
+            }
             *self.lock() = next.clone();
             Ok(next)
         })
     }
+}
+
+/// Says which part of the credentials has a control character. It goes into a header of each request, where the SDK
+/// panics.
+fn hidden_character(credentials: &aws_credential_types::Credentials) -> Option<String> {
+    let parts = [
+        ("access key id", credentials.access_key_id()),
+        ("secret access key", credentials.secret_access_key()),
+        ("session token", credentials.session_token().unwrap_or_default()),
+    ];
+    let (part, _) = parts.into_iter().find(|(_, text)| text.contains(char::is_control))?;
+    Some(format!("the {part} has a control character, such as the line end of a file from Windows"))
 }
 
 /// Codes of the services that give credentials for a session that has ended.

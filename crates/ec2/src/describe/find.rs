@@ -51,21 +51,32 @@ pub(crate) async fn gather<T, E, F>(
 ) -> std::result::Result<Vec<T>, E>
 where
     F: Future<Output = std::result::Result<(Vec<T>, Option<String>), E>>,
+    E: From<Failure>,
 {
     let values: Vec<String> = values.into_iter().cloned().collect();
     let mut found = Vec::new();
     for values in values.chunks(FILTER_VALUES) {
         let mut token = None;
         loop {
-            let (items, next) = page(values.to_vec(), token).await?;
+            let (items, next) = page(values.to_vec(), token.clone()).await?;
             found.extend(items);
-            token = next.filter(|token| !token.is_empty());
+            token = next_page(token, next)?;
             if token.is_none() {
                 break;
             }
         }
     }
     Ok(found)
+}
+
+/// Returns the token of the page after that of the token `last`, or none after the last page. An endpoint that gives the
+/// same page again would be asked for ever.
+pub(crate) fn next_page(last: Option<String>, next: Option<String>) -> Result<Option<String>> {
+    let next = next.filter(|token| !token.is_empty());
+    match next.is_some() && next == last {
+        true => Err(Failure::unreached("the endpoint gives the same page again and again: is it EC2?")),
+        false => Ok(next),
+    }
 }
 
 /// How many instances become records at a time: a record is several times as large.
@@ -101,7 +112,7 @@ impl Ec2 {
             let request = request.max_results(1000);
             let mut next = None;
             loop {
-                let request = request.clone().set_next_token(next);
+                let request = request.clone().set_next_token(next.clone());
                 let send = || request.clone().customize().interceptor(instances.clone()).send();
                 let answer = self.call("DescribeInstances", region, 1, send).await;
                 let answer = answer.map_err(|error| failure("DescribeInstances", region, &error))?;
@@ -113,7 +124,8 @@ impl Ec2 {
                 for some in found.chunks(PART) {
                     part(some.iter().map(|instance| instances.record(instance)).collect()).await?;
                 }
-                next = answer.next_token.filter(|token| !token.is_empty());
+                next = next_page(next, answer.next_token)
+                    .map_err(|failure| failure.within(format!("DescribeInstances in {region}")))?;
                 if next.is_none() {
                     break;
                 }

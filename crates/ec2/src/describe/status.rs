@@ -4,7 +4,7 @@ use crate::client::Ec2;
 use crate::client::failure::failure;
 use crate::client::verdict::{CallError, code};
 use crate::config::region_name::check_region;
-use crate::describe::find::Filter;
+use crate::describe::find::{Filter, next_page};
 use aws_sdk_ec2::config::http::HttpResponse;
 use aws_sdk_ec2::error::SdkError;
 use aws_sdk_ec2::operation::describe_instance_status::builders::DescribeInstanceStatusFluentBuilder;
@@ -97,10 +97,10 @@ impl Ec2 {
     ) -> Result<HashMap<String, Health>> {
         let (mut found, mut token) = (HashMap::new(), None);
         loop {
-            let page = self.health_page(region, request.clone().set_next_token(token)).await;
+            let page = self.health_page(region, request.clone().set_next_token(token.clone())).await;
             let (page, next) = page.map_err(|error| status_failure(region, &error))?;
             found.extend(page);
-            token = next.filter(|token| !token.is_empty());
+            token = next_page(token, next)?;
             if token.is_none() {
                 return Ok(found);
             }

@@ -3,6 +3,7 @@
 use crate::client::failure::failure;
 use crate::client::{CONCURRENCY, Ec2};
 use crate::config::region_name::check_region;
+use crate::describe::find::next_page;
 use aws_sdk_ssm::types::{InstanceInformationStringFilter, PingStatus};
 use cerveza_manners::{Failure, Result};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -40,7 +41,7 @@ impl Ec2 {
                 .describe_instance_information()
                 .filters(filter.clone())
                 .max_results(50)
-                .set_next_token(token);
+                .set_next_token(token.clone());
             let answer = self.call(CALL, region, 1, || call.clone().send()).await;
             let answer = answer.map_err(|error| failure(CALL, region, &error))?;
             found.extend(answer.instance_information_list().iter().filter_map(|information| {
@@ -48,7 +49,7 @@ impl Ec2 {
                 let agent = Agent { is_online: information.ping_status() == Some(&PingStatus::Online), last_ping };
                 Some((information.instance_id()?.to_string(), agent))
             }));
-            token = answer.next_token().filter(|token| !token.is_empty()).map(str::to_string);
+            token = next_page(token, answer.next_token)?;
             if token.is_none() {
                 return Ok(found);
             }

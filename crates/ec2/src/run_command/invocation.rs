@@ -4,6 +4,7 @@ use crate::client::Ec2;
 use crate::client::failure::failure;
 use crate::client::verdict::code;
 use crate::config::region_name::check_region;
+use crate::describe::find::next_page;
 use aws_sdk_ssm::types;
 use cerveza_manners::Result;
 use std::time::SystemTime;
@@ -89,7 +90,7 @@ impl Ec2 {
                 .command_id(command)
                 .details(true)
                 .max_results(50)
-                .set_next_token(token);
+                .set_next_token(token.clone());
             let answer = match self.call(CALL, region, 1, || call.clone().send()).await {
                 Ok(answer) => answer,
                 // One that was just sent may be unknown.
@@ -97,7 +98,7 @@ impl Ec2 {
                 Err(error) => return Err(failure(CALL, region, &error)),
             };
             invocations.extend(answer.command_invocations().iter().filter_map(invocation));
-            token = answer.next_token().filter(|token| !token.is_empty()).map(str::to_string);
+            token = next_page(token, answer.next_token)?;
             if token.is_none() {
                 return Ok(invocations);
             }

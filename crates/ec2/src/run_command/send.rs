@@ -5,6 +5,7 @@ use crate::client::call::SEND_COMMAND;
 use crate::client::failure::{failure, is_denied};
 use crate::client::verdict::{code, is_ambiguous};
 use crate::config::region_name::check_region;
+use crate::describe::find::next_page;
 use crate::s3::bucket_prefix::BucketPrefix;
 use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_ssm::types::{CommandFilter, CommandFilterKey};
@@ -117,13 +118,14 @@ impl Ec2 {
         let filter = filter.map_err(|error| Failure::usage(format!("{CALL} in {region}: {error}")))?;
         let mut token = None;
         loop {
-            let call = self.ssm(region).list_commands().filters(filter.clone()).max_results(50).set_next_token(token);
+            let call =
+                self.ssm(region).list_commands().filters(filter.clone()).max_results(50).set_next_token(token.clone());
             let answer = self.call(CALL, region, 1, || call.clone().send()).await;
             let answer = answer.map_err(|error| failure(CALL, region, &error))?;
             if let Some(command) = answer.commands().iter().find(|command| command.comment() == Some(comment)) {
                 return Ok(command.command_id().map(str::to_string));
             }
-            token = answer.next_token().filter(|token| !token.is_empty()).map(str::to_string);
+            token = next_page(token, answer.next_token)?;
             if token.is_none() {
                 return Ok(None);
             }
