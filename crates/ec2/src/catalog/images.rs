@@ -163,7 +163,7 @@ impl Ec2 {
             let request = request.max_results(1000).set_next_token(token);
             let page = self.call("DescribeImages", region, 1, || request.clone().send()).await;
             let page = page.map_err(|error| NotLookedUp::new("DescribeImages", region, &error))?;
-            Ok((page.images.unwrap_or_default().into_iter().map(image).collect(), page.next_token))
+            Ok::<_, NotLookedUp>((page.images.unwrap_or_default().into_iter().map(image).collect(), page.next_token))
         })
         .await?;
         // Images of the same time are sorted by their id, so every run takes the same one.

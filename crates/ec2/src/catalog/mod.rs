@@ -132,7 +132,7 @@ impl Ec2 {
             let request = request.max_results(100).set_next_token(token);
             let page = self.call("DescribeInstanceTypes", region, 1, || request.clone().send()).await;
             let page = page.map_err(|error| NotLookedUp::new("DescribeInstanceTypes", region, &error))?;
-            Ok((page.instance_types.unwrap_or_default(), page.next_token))
+            Ok::<_, NotLookedUp>((page.instance_types.unwrap_or_default(), page.next_token))
         });
         let facts = |info: types::InstanceTypeInfo| {
             let architectures = info.processor_info().map(|info| info.supported_architectures()).unwrap_or_default();
@@ -179,7 +179,9 @@ impl Ec2 {
             let request = client.describe_key_pairs().set_filters(filter.map(|filter| vec![filter]));
             let answer = self.call("DescribeKeyPairs", region, 1, || request.clone().send()).await;
             let answer = answer.map_err(|error| NotLookedUp::new("DescribeKeyPairs", region, &error))?;
-            Ok(answer.key_pairs.unwrap_or_default().into_iter().filter_map(|pair| pair.key_name).collect::<Vec<_>>())
+            Ok::<_, NotLookedUp>(
+                answer.key_pairs.unwrap_or_default().into_iter().filter_map(|pair| pair.key_name).collect::<Vec<_>>(),
+            )
         };
         let mut known = BTreeSet::new();
         for names in Vec::from_iter(names.clone()).chunks(FILTER_VALUES) {

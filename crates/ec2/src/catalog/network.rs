@@ -48,7 +48,7 @@ impl Ec2 {
             let request = request.max_results(1000).set_next_token(token);
             let page = self.call("DescribeSubnets", region, 1, || request.clone().send()).await;
             let page = page.map_err(|error| NotLookedUp::new("DescribeSubnets", region, &error))?;
-            Ok((page.subnets.unwrap_or_default(), page.next_token))
+            Ok::<_, NotLookedUp>((page.subnets.unwrap_or_default(), page.next_token))
         });
         let subnet = |subnet: aws_sdk_ec2::types::Subnet| {
             let facts = Subnet {
@@ -104,7 +104,7 @@ impl Ec2 {
             let request = client.describe_security_groups().filters(filter).max_results(1000).set_next_token(token);
             let page = self.call("DescribeSecurityGroups", region, 1, || request.clone().send()).await;
             let page = page.map_err(|error| NotLookedUp::new("DescribeSecurityGroups", region, &error))?;
-            Ok((page.security_groups.unwrap_or_default(), page.next_token))
+            Ok::<_, NotLookedUp>((page.security_groups.unwrap_or_default(), page.next_token))
         });
         let group = |group: aws_sdk_ec2::types::SecurityGroup| SecurityGroup {
             id: group.group_id.unwrap_or_default(),

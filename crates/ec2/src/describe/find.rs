@@ -4,7 +4,7 @@ use crate::client::failure::failure;
 use crate::client::{Ec2, FILTER_VALUES};
 use crate::config::region_name::check_region;
 use aws_sdk_ec2::types;
-use cerveza_manners::Result;
+use cerveza_manners::{Failure, Result};
 use cerveza_record::{Record, natural_cmp};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::future::Future;

@@ -6,7 +6,7 @@ use crate::config::region_name::check_region;
 use crate::describe::find::{Filter, gather};
 use aws_sdk_ec2::primitives::DateTimeFormat;
 use aws_sdk_ec2::types::{Address, Tag, Volume, VolumeAttachment};
-use cerveza_manners::Result;
+use cerveza_manners::{Failure, Result};
 use cerveza_record::{Record, Value, json};
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ impl Ec2 {
             let request = request.max_results(PAGE).set_next_token(token);
             let page = self.call("DescribeVolumes", region, 1, || request.clone().send()).await;
             let page = page.map_err(|error| failure("DescribeVolumes", region, &error))?;
-            Ok((page.volumes.unwrap_or_default(), page.next_token))
+            Ok::<_, Failure>((page.volumes.unwrap_or_default(), page.next_token))
         };
         let mut volumes: Vec<Volume> = gather(instances.unwrap_or(&[String::new()]), page).await?;
         volumes.sort_by(|a, b| a.volume_id.cmp(&b.volume_id));

@@ -4,7 +4,7 @@ use crate::client::Ec2;
 use crate::client::failure::failure;
 use crate::describe::find::{Filter, gather};
 use aws_sdk_ec2::types;
-use cerveza_manners::Result;
+use cerveza_manners::{Failure, Result};
 use std::collections::BTreeMap;
 
 /// An EBS volume.
@@ -51,7 +51,7 @@ impl Ec2 {
             let request = request.max_results(PAGE).set_next_token(token);
             let page = self.call("DescribeVolumes", region, 1, || request.clone().send()).await;
             let page = page.map_err(|error| failure("DescribeVolumes", region, &error))?;
-            Ok((page.volumes().iter().map(volume).collect(), page.next_token))
+            Ok::<_, Failure>((page.volumes().iter().map(volume).collect(), page.next_token))
         });
         let mut found: Vec<EbsVolume> = found.await?;
         found.sort_by(|a, b| a.id.cmp(&b.id));
