@@ -60,12 +60,12 @@ fn absent_hosts_are_launched_running_left_alone_and_stopped_started() {
 #[test]
 fn what_does_not_change_a_host_that_exists_is_said() {
     let sandbox = Moto::shared().sandbox();
-    let tagged = ["--tag", "team=dba", "db1"];
+    let tagged = ["--tag", "team=dba", "kept1"];
     launch(&sandbox, &tagged, "").exits(0);
     assert_eq!(launch(&sandbox, &tagged, "").exits(0).stderr, "ec2-launch: 1 host: 1 left as is\n");
-    let run = launch(&sandbox, &["--set", "instance type=m5.large", "--tag", "team=www", "db[1-2]"], "").exits(0);
-    let profile = "db1: left as is: --set counts at the next launch; `ec2-power resize` changes the type now";
-    let tags = "db1: left without the tags of --tag, which only a launch sets: ec2-tag sets them now";
+    let run = launch(&sandbox, &["--set", "instance type=r5.large", "--tag", "team=www", "kept[1-2]"], "").exits(0);
+    let profile = "kept1: left as is: --set counts at the next launch; `ec2-power resize` changes the type now";
+    let tags = "kept1: left without the tags of --tag, which only a launch sets: ec2-tag sets them now";
     let end = "2 hosts: 1 left as is, 1 launched";
     assert_eq!(run.stderr, [profile, tags, end].map(|line| format!("ec2-launch: {line}\n")).concat());
 }

@@ -71,7 +71,7 @@ pub(crate) fn failure<E: CallError>(call: &str, region: &str, error: &SdkError<E
 const PROXY_ASKS: &str = "the proxy asks for a user and password (HTTP 407)";
 
 /// The longest message of AWS that is passed on, in characters.
-const LONGEST_MESSAGE: usize = 2000;
+const LONGEST_MESSAGE: usize = 16 * 1024;
 
 /// Returns a message of AWS on one line: a line of its own would look as if the tool had written it.
 fn one_line(message: Option<&str>) -> String {
