@@ -24,9 +24,10 @@ fn the_man_page_lists_the_permissions_of_all_calls() {
     sandbox.run("ec2-run", &["--resume", "--output-bucket", "logs"], run.stdout.lines().next().unwrap_or_default());
     let id = run.records()[0]["command_id"].as_str().unwrap_or_default().to_string();
     sandbox.run("ec2-run", &["--resume", &id], "");
+    sandbox.run("ec2-run", &["-r", "all", "--dry-run", "-w", "web1", "true"], "").exits(0);
     let service = |action: &str| match action {
         action if action.ends_with("Object") => "s3",
-        "DescribeInstances" => "ec2",
+        "DescribeInstances" | "DescribeRegions" => "ec2",
         _ => "ssm",
     };
     let made: BTreeSet<String> =

@@ -1,7 +1,5 @@
 //! The life of one command: it is sent, polled until each of its hosts is done, and cancelled if the run ends first.
 
-mod send;
-
 use crate::run::outcome::{CancelReason, Stop, append, from_status, lost, not_sent, stopped};
 use crate::run::plan::PlannedCommand;
 use crate::run::runner::Runner;
@@ -31,15 +29,15 @@ pub struct CommandRun<'a> {
     pub(super) ec2: &'a Ec2,
     pub(super) region: String,
     /// The hosts that are not done, by instance.
-    open: BTreeMap<String, usize>,
+    pub(super) open: BTreeMap<String, usize>,
     /// How many of them may run at a time.
-    width: usize,
+    pub(super) width: usize,
     id: Option<String>,
     /// What SSM said last.
     last: HashMap<String, Invocation>,
     pub(super) reasons: HashMap<String, CancelReason>,
     began: Instant,
-    began_at: SystemTime,
+    pub(super) began_at: SystemTime,
     /// Until when SSM has time to confirm that the whole command is cancelled.
     pub(super) cancel_until: Option<Instant>,
     /// Since when hosts are pending though others may begin.
@@ -292,14 +290,14 @@ impl<'a> CommandRun<'a> {
     }
 
     /// Finishes all hosts of a command that was not sent because the run was stopped.
-    fn finish_unsent(&mut self, stop: Stop) {
+    pub(super) fn finish_unsent(&mut self, stop: Stop) {
         for at in std::mem::take(&mut self.open).into_values() {
             self.runner.finish(at, not_sent(stop).into());
         }
     }
 
     /// Finishes all hosts. `outcome` gets the id of the command.
-    fn finish_all(&mut self, outcome: impl Fn(&str) -> Outcome) {
+    pub(super) fn finish_all(&mut self, outcome: impl Fn(&str) -> Outcome) {
         for at in std::mem::take(&mut self.open).into_values() {
             let mut outcome = outcome(self.id.as_deref().unwrap_or_default());
             self.set_times(&mut outcome, None);

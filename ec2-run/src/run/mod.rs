@@ -6,4 +6,5 @@ pub mod outcome;
 mod output;
 pub mod plan;
 pub mod runner;
+mod send;
 pub mod target;

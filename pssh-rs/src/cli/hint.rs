@@ -18,7 +18,7 @@ pub fn hint(word: &str) -> Option<String> {
         "-I" | "--send-input" => "to give the command a file as its standard input: --stdin FILE",
         "-B" => "to show equal output once: -b; stderr is shown too",
         "-L" => "to sort the output by host: --ordered --lines",
-        "-N" => "to write output without the names of hosts: -o json, then jq -j .stdout",
+        "-N" => "to write output without the names of hosts: -o json, and jq prints .stdout",
         "-O" | "--option" | "--options" | "-X" | "--extra-arg" | "--extra-args" => {
             "an option of ssh is --ssh-option KEY=VALUE"
         }

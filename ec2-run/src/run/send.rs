@@ -1,7 +1,7 @@
 //! Sends one command, and finishes its hosts if it cannot be sent.
 
-use super::{CommandRun, SEND_TIME, no_answer};
 use crate::run::agents::problem;
+use crate::run::command::{CommandRun, SEND_TIME, no_answer};
 use crate::run::outcome::lost;
 use cerveza_ec2::{CommandRequest, SendFailure};
 use cerveza_manners::Failure;
