@@ -90,13 +90,13 @@ async fn stream(args: &Args, finder: &Finder<'_>, tool: &Tool) -> Result<Status>
     };
     let count = writer.finish()?;
     let status = answers?.status();
-    Ok(if count == 0 && status == Status::Done { say_empty(args, finder.query, tool) } else { status })
+    Ok(if count == 0 && status == Status::Done { say_empty("instance", args, finder, tool) } else { status })
 }
 
 /// Finds all, reads what else was asked for, and writes the records.
 async fn list(args: &Args, finder: &Finder<'_>, tool: &Tool) -> Result<Status> {
     let mut found = find(args, finder, |failure| tool.failure(&failure)).await?;
-    let status = say_found(args, finder.query, tool, &found);
+    let status = say_found(args, finder, tool, &found);
     let unread = add_details(&args.show, finder, &args.progress, &mut found.records).await?;
     let status = status.max(unread.warn_of_each(tool));
     let mut listing = Listing::new(&args.show, tool);
@@ -119,7 +119,7 @@ async fn list_resources(args: &Args, finder: &Finder<'_>, tool: &Tool) -> Result
     let found = finder.all(|failure| tool.failure(&failure)).await?;
     let all = finder.query.is_everything();
     // A region without instances may have volumes.
-    let status = if all { found.status } else { say_found(args, finder.query, tool, &found) };
+    let mut status = if all { found.status } else { say_found(args, finder, tool, &found) };
     let (mut records, failures) = tokio::select! {
         read = read_resources(&args.show, finder, &found.records, all) => read?,
         interrupted = finder.accounts.interrupted() => return Err(interrupted),
@@ -128,7 +128,11 @@ async fn list_resources(args: &Args, finder: &Finder<'_>, tool: &Tool) -> Result
     let states = args.find.volume_states();
     records
         .retain(|record| states.is_empty() || states.iter().any(|state| record.str("state").as_deref() == Some(state)));
-    let status = if failures.is_empty() { status } else { status.max(Status::Unreached) };
+    if !failures.is_empty() {
+        status = status.max(Status::Unreached);
+    } else if records.is_empty() && status == Status::Done && (all || !found.records.is_empty()) {
+        status = say_empty(if args.show.volumes { "volume" } else { "address" }, args, finder, tool);
+    }
     match write_resources(&args.show, &records, tool) {
         Err(failure) if !failure.is_closed_pipe() => Err(failure),
         _ => Ok(status),
@@ -155,17 +159,20 @@ async fn watch_hosts(args: &Args, finder: &Finder<'_>, interval: Duration, tool:
 }
 
 /// Says which hosts were not found.
-fn say_found(args: &Args, query: &Query, tool: &Tool, found: &Found) -> Status {
+fn say_found(args: &Args, finder: &Finder<'_>, tool: &Tool, found: &Found) -> Status {
     let mut status = found.status;
     if !found.missing.is_empty() {
-        tool.warn(format!("not found: {}", missing_hosts(&found.missing)));
+        tool.warn(format!("not found{}: {}", finder.looked_in(&found.missing), missing_hosts(&found.missing)));
+        if found.records.is_empty() {
+            advise_regions(args, finder, &found.missing, tool);
+        }
         status = status.max(Status::No);
     }
     if !found.gone.is_empty() {
         tool.warn(format!("terminated since the listing was saved: {}", fold(found.gone.iter().map(String::as_str))));
         status = status.max(Status::No);
     }
-    if found.records.is_empty() && status == Status::Done { say_empty(args, query, tool) } else { status }
+    if found.records.is_empty() && status == Status::Done { say_empty("instance", args, finder, tool) } else { status }
 }
 
 /// So many ids of hosts that were not found are named.
@@ -188,11 +195,23 @@ fn missing_hosts(hosts: &[Record]) -> String {
     }
 }
 
-/// Says that nothing was found, and what else the words may mean. Where a region did not answer this is unknown.
-fn say_empty(args: &Args, query: &Query, tool: &Tool) -> Status {
-    tool.warn("no instance matches");
-    query.advice.iter().for_each(|advice| tool.warn(advice));
+/// Says that nothing was found, where, and what else the words may mean. Where a region did not answer this is unknown.
+fn say_empty(what: &str, args: &Args, finder: &Finder<'_>, tool: &Tool) -> Status {
+    tool.warn(format!("no {what} matches{}", finder.looked_in(&[])));
+    finder.query.advice.iter().for_each(|advice| tool.warn(advice));
+    if finder.query.advice.is_empty() {
+        advise_regions(args, finder, &finder.query.hosts, tool);
+    }
     if args.find.fail_empty { Status::No } else { Status::Done }
+}
+
+/// Says how to look in all regions, if only some were looked in for hosts that do not say their region.
+fn advise_regions(args: &Args, finder: &Finder<'_>, hosts: &[Record], tool: &Tool) {
+    let is_anywhere = hosts.is_empty() || hosts.iter().any(|host| !host.has("region"));
+    let is_limited = args.find.zone.is_empty() && !finder.regions.regions().contains(&"all".to_string());
+    if is_anywhere && is_limited && finder.saved.is_none() {
+        tool.warn("-r all looks in all regions");
+    }
 }
 
 #[cfg(test)]

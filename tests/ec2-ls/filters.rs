@@ -214,7 +214,7 @@ fn filters_that_match_nothing_suggest_another_meaning() {
         ("name=web*", "'name=web*' looks for a tag of that name; 'web*' looks for the host"),
     ] {
         let run = sandbox.run("ec2-ls", &[word], "").exits(0);
-        assert_eq!(run.stderr, format!("ec2-ls: no instance matches\nec2-ls: {advice}\n"));
+        assert_eq!(run.stderr, format!("ec2-ls: no instance matches in us-east-1\nec2-ls: {advice}\n"));
         sandbox.run("ec2-ls", &["--fail-empty", word], "").exits(1);
     }
 }
@@ -240,7 +240,7 @@ fn records_of_stdin_keep_their_keys_and_order() {
     let null = serde_json::Value::Null;
     assert_eq!(hosts, [("web2".into(), "w2".into()), ("db1".into(), null), ("web1".into(), "w1".into())]);
     assert!(run.stdout.starts_with("{\"mine\":\"w2\",\"host\":\"web2\",\"instance_id\":"), "{}", run.stdout);
-    assert_eq!(run.stderr, "ec2-ls: not found: gone (instance i-00000000000000fff)\n");
+    assert_eq!(run.stderr, "ec2-ls: not found in us-east-1: gone (instance i-00000000000000fff)\n");
     // Filters apply to them.
     let run = sandbox.run("ec2-ls", &["-1", "-", "role=db"], &stdin).exits(1);
     assert_eq!(run.stdout, "db1\n");
@@ -253,7 +253,7 @@ fn two_hosts_with_one_name_are_both_listed_and_a_host_named_twice_once() {
     assert_eq!(names(&sandbox, &["web1"]), "web1 web1");
     let id = ec2.region(|region| region.instances[0].id.clone());
     assert_eq!(names(&sandbox, &["web1", &id, "web*", "db1"]), "db1 web1 web1 web2");
-    assert_eq!(sandbox.run("ec2-ls", &["web1", "web9"], "").exits(1).stderr, "ec2-ls: not found: web9\n");
+    assert_eq!(sandbox.run("ec2-ls", &["web1", "web9"], "").exits(1).stderr, "ec2-ls: not found in us-east-1: web9\n");
 }
 
 #[test]
@@ -261,5 +261,8 @@ fn hosts_are_found_by_their_addresses() {
     let (ec2, sandbox) = fleet();
     let address = ec2.region(|region| region.instances[1].private_ip.clone());
     let run = sandbox.run("ec2-ls", &["-1", "-"], format!("db1\n{address}\n127.0.0.99\n")).exits(1);
-    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("db1\nweb2\n", "ec2-ls: not found: 127.0.0.99\n"));
+    assert_eq!(
+        (run.stdout.as_str(), run.stderr.as_str()),
+        ("db1\nweb2\n", "ec2-ls: not found in us-east-1: 127.0.0.99\n")
+    );
 }

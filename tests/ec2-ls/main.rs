@@ -104,7 +104,7 @@ fn records_are_looked_up_in_their_own_regions() {
     sandbox.env("AWS_REGION", "us-west-2");
     let run = sandbox.run("ec2-ls", &["-"], mine.clone() + elsewhere).exits(1);
     assert_eq!(run.stdout, mine);
-    assert_eq!(run.stderr, "ec2-ls: not found: x (instance i-0123456789abcdef0)\n");
+    assert_eq!(run.stderr, "ec2-ls: not found in eu-west-1: x (instance i-0123456789abcdef0)\n");
 }
 
 #[test]
@@ -124,9 +124,23 @@ fn missing_hosts_are_reported() {
     instances(moto, &[("found1", "found")]);
     let sandbox = moto.sandbox();
     let run = sandbox.run("ec2-ls", &["-1", "found[1-3]"], "").exits(1);
-    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("found1\n", "ec2-ls: not found: found[2-3]\n"));
+    assert_eq!(
+        (run.stdout.as_str(), run.stderr.as_str()),
+        ("found1\n", "ec2-ls: not found in us-east-1: found[2-3]\n")
+    );
     let run = sandbox.run("ec2-ls", &["role=no-such"], "").exits(0);
-    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", "ec2-ls: no instance matches\n"));
+    let elsewhere = "ec2-ls: -r all looks in all regions\n";
+    assert_eq!(run.stdout, "");
+    assert_eq!(run.stderr, format!("ec2-ls: no instance matches in us-east-1\n{elsewhere}"));
+    let run = sandbox.run("ec2-ls", &["nosuch1"], "").exits(1);
+    assert_eq!(run.stderr, format!("ec2-ls: not found in us-east-1: nosuch1\n{elsewhere}"));
+    let run = sandbox.run("ec2-ls", &["-r", "all", "nosuch1"], "").exits(1);
+    assert!(run.stderr.ends_with(" regions: nosuch1\n") && !run.stderr.contains("-r all"), "{}", run.stderr);
+    for what in ["volume", "address"] {
+        let option = if what == "volume" { "--volumes" } else { "--addresses" };
+        let run = sandbox.run("ec2-ls", &["-r", "eu-west-2", option], "").exits(0);
+        assert_eq!(run.stderr, format!("ec2-ls: no {what} matches in eu-west-2\n{elsewhere}"));
+    }
     sandbox.run("ec2-ls", &["--fail-empty", "role=no-such"], "").exits(1);
 }
 
@@ -182,8 +196,7 @@ fn connection_errors_are_one_clear_line() {
     let mut sandbox = moto.sandbox();
     sandbox.env("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
     let run = sandbox.run("ec2-ls", &[], "").exits(2);
-    let expected =
-        "ec2-ls: DescribeInstances in us-east-1: the endpoint cannot be reached: Connection refused (os error 111)\n";
+    let expected = "ec2-ls: DescribeInstances in us-east-1: the endpoint cannot be reached: Connection refused\n";
     assert_eq!(run.stderr, expected);
 }
 
@@ -337,7 +350,7 @@ fn output_follows_the_common_rules() {
     assert!(table.starts_with("HOST      INSTANCE             STATE    TYPE      ZONE"), "{table}");
     assert_eq!(table.lines().count(), 2);
     let run = sandbox.sh("ec2-ls role=manners > /dev/full").exits(2);
-    assert_eq!(run.stderr, "ec2-ls: cannot write to stdout: No space left on device (os error 28)\n");
+    assert_eq!(run.stderr, "ec2-ls: cannot write to stdout: No space left on device\n");
     let run = sandbox.sh("ec2-ls role=manners | true").exits(0);
     assert_eq!(run.stderr, "");
     let run = sandbox.run("ec2-ls", &["-"], "web1\n{\"host\":\n").exits(2);

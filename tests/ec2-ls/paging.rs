@@ -26,7 +26,7 @@ fn more_names_than_a_call_allows_are_searched() {
     sandbox.run("ec2-launch", &["-p", "Web", "h1", "h225", "h450"], "").exits(0);
     let run = sandbox.run("ec2-ls", &["-1", "h[1-450]"], "").exits(1);
     assert_eq!(run.stdout, "h1\nh225\nh450\n");
-    assert_eq!(run.stderr, "ec2-ls: not found: h[2-224,226-449]\n");
+    assert_eq!(run.stderr, "ec2-ls: not found in us-east-1: h[2-224,226-449]\n");
     // Two long filters: each part of one is combined with each part of the other.
     let roles: Vec<String> =
         (0..300).map(|number| format!("profile=x{number}")).chain(["profile=Web".into()]).collect();

@@ -53,7 +53,7 @@ pub use launch::parameters::LAUNCH_KEYS;
 pub use launch::run_instances::is_group_id;
 pub use launch::{LaunchRequest, Volume};
 pub use locate::checks::{check_records, refuse_ambiguous};
-pub use locate::found::Found;
+pub use locate::found::{Found, region_list};
 pub use locate::new_instances::is_new;
 pub use locate::{By, locate};
 pub use memory::{ByHost, MEMORY_LIMIT, MemoryFailure};

@@ -10,12 +10,12 @@ use crate::find::arrange::{arrange, missing_new};
 use crate::find::last::{Refreshed, Saved, refresh};
 use crate::find::search::{Answers, Place, Search};
 use crate::query::Query;
-use cerveza_ec2::{Account, Accounts, Ec2, RegionArgs, has_ended, refuse_ambiguous};
+use cerveza_ec2::{Account, Accounts, Ec2, RegionArgs, has_ended, refuse_ambiguous, region_list};
 use cerveza_manners::{Failure, Result, Status};
 use cerveza_record::Record;
 use futures_util::future::join_all;
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// Who is asked, and what for.
 pub struct Finder<'a> {
@@ -76,6 +76,18 @@ impl<'a> Finder<'a> {
     /// Returns the places that are asked.
     pub fn places(&self) -> Result<Vec<Place<'a>>> {
         self.search().places()
+    }
+
+    /// Returns where these hosts were looked for, or where everything was if there are none: ` in us-east-1`. Empty for
+    /// a saved listing.
+    pub fn looked_in(&self, hosts: &[Record]) -> String {
+        let search = self.search();
+        let places = if self.saved.is_some() { Vec::new() } else { search.places().unwrap_or_default() };
+        let is_asked = |place: &Place<'_>| hosts.is_empty() || hosts.iter().any(|host| search.is_in(host, place));
+        let regions = places.into_iter().filter(is_asked).map(|place| place.region);
+        let regions: BTreeSet<String> = regions.filter(|region| !region.is_empty()).collect();
+        let regions: Vec<String> = regions.into_iter().collect();
+        if regions.is_empty() { String::new() } else { format!(" in {}", region_list(&regions)) }
     }
 
     /// Returns the records of each account that can be used, by their positions.

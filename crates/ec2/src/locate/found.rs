@@ -19,6 +19,14 @@ pub enum Found {
     Unknown(Failure),
 }
 
+/// So many regions are named.
+const MOST_REGIONS: usize = 3;
+
+/// Returns the regions for a message, or how many they are if they are many.
+pub fn region_list(regions: &[String]) -> String {
+    if regions.len() > MOST_REGIONS { format!("{} regions", regions.len()) } else { regions.join(", ") }
+}
+
 impl Found {
     /// Returns the one instance of the host, or why there is none to work on.
     pub fn instance(self, host: &Record) -> Result<Record> {
@@ -29,7 +37,7 @@ impl Found {
                     Some(id) => format!("there is no instance {id}"),
                     None => "no live instance has this name".to_string(),
                 };
-                Err(Failure::unreached(format!("{what} in {}", regions.join(", "))))
+                Err(Failure::unreached(format!("{what} in {}", region_list(&regions))))
             }
             Found::Ended(last) => {
                 let text = |key| last.str(key).unwrap_or_default();
