@@ -161,7 +161,8 @@ fn pull_without_a_folder_writes_no_host_name_here() {
     let (sandbox, _sshd) = fleet();
     let there = sandbox.file("there", "x");
     let args = ["-w", "127.0.0.[1-2]", "--pull", &there.display().to_string()];
-    sandbox.run("pssh-rs", &args, "").exits(0);
+    let ran = sandbox.run("pssh-rs", &args, "").exits(0);
+    assert_eq!(ran.stderr, "pssh-rs: 2 ok; copied to pulled/\n");
     for host in ["127.0.0.1", "127.0.0.2"] {
         assert_eq!(fs::read_to_string(sandbox.dir().join("pulled").join(host).join("there")).unwrap(), "x");
     }

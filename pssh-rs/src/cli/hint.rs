@@ -18,6 +18,9 @@ pub fn hint(word: &str) -> Option<String> {
         "-I" | "--send-input" => "to give the command a file as its standard input: --stdin FILE",
         "-B" => "to show equal output once: -b; stderr is shown too",
         "-L" => "to sort the output by host: --ordered --lines",
+        "--exclude=" => "-x leaves out hosts; an option of ssh is --ssh-option KEY=VALUE",
+        "--inline" | "--inline-stdout" => "output is shown without an option; -b shows equal output once",
+        "--output=" => "-o is the format of the output; to write it to files: --outdir DIR",
         "-N" => "to write output without the names of hosts: -o json, and jq prints .stdout",
         "-O" | "--option" | "--options" | "-X" | "--extra-arg" | "--extra-args" => {
             "an option of ssh is --ssh-option KEY=VALUE"

@@ -37,6 +37,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -117,6 +118,7 @@ fn execute(
         false => args.progress.bar(targets.len() as u64, "hosts").with_style(progress_style(&counts)),
     };
     job.password = password(&job.shutdown, bar.clone());
+    let copied_to: Vec<String> = job.pull.iter().flat_map(|plan| plan.folders()).collect();
     let mut summary = Summary::default();
     let done = |target: &Target, status, unwritten| {
         summary.add(status, target.record.host());
@@ -132,8 +134,14 @@ fn execute(
     bar.finish_and_clear();
     let interrupted = interrupted.map_err(|error| Failure::usage(format!("cannot start a thread: {error}")))?;
     let took = io::stderr().is_terminal().then(|| begun.elapsed());
+    summary.copied_to = copied_to;
     summary.waited_for = counts.waited_for.load(Ordering::Relaxed) as usize;
-    finish_results(out, &summary, took, interrupted, tool)
+    let status = finish_results(out, &summary, took, interrupted, tool);
+    // A name that is also a file has been warned of.
+    if let Some(host) = counts.unresolved.get().filter(|host| !Path::new(host).exists()) {
+        tool.warn(format!("if {host} is an EC2 instance, ec2-ls has its address: ec2-ls {host} | pssh-rs -- COMMAND"));
+    }
+    status
 }
 
 /// Returns a password that is asked for without the progress bar. Ctrl-C at the prompt interrupts the whole run.

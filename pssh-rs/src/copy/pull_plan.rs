@@ -5,6 +5,7 @@ use super::names::shown;
 use super::pattern::Step;
 use super::spec::Spec;
 use cerveza_manners::{Failure, Result as Checked};
+use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -45,6 +46,12 @@ impl PullPlan {
             })
         };
         Ok(PullPlan { items: specs.iter().map(item).collect::<Checked<Vec<Item>>>()?, budget: Budget::default() })
+    }
+
+    /// Returns the folders that files are copied to, each once.
+    pub fn folders(&self) -> Vec<String> {
+        let folders: BTreeSet<&PathBuf> = self.items.iter().map(|item| &item.folder).collect();
+        folders.into_iter().map(|folder| folder.join("").display().to_string()).collect()
     }
 }
 

@@ -13,9 +13,9 @@ use crate::run::runner::{Runner, Shared};
 use crate::run::schedule::Schedule;
 use cerveza_results::{HostSinks, HostStatus, OutputQueue, Renderer, write_results};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -40,6 +40,8 @@ pub struct RunCounts {
     pub failed: AtomicU64,
     /// Hosts that were tried again because of `--wait`.
     pub waited_for: AtomicU64,
+    /// The first host whose address was not found, if only its name is known.
+    pub unresolved: OnceLock<String>,
 }
 
 /// Runs the job on all targets as the schedule says. Each outcome is passed on once, as soon as it is final: through `queue`

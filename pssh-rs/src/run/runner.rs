@@ -234,6 +234,11 @@ impl<'a> Runner<'a> {
 
     /// Reports the final outcome of a host.
     fn emit(&mut self, index: usize, outcome: Outcome) {
+        let target = &self.shared.targets[index];
+        let is_only_name = target.record.host() == target.address && target.record.iter().nth(1).is_none();
+        if outcome.phase == Some(Phase::Resolve) && outcome.status == HostStatus::Unreachable && is_only_name {
+            self.counts.unresolved.get_or_init(|| target.address.clone());
+        }
         self.schedule.add_mark(outcome.mark());
         self.queue.send_outcome(index, outcome);
     }

@@ -15,6 +15,8 @@ pub struct Summary {
     hosts: BTreeMap<HostStatus, Vec<String>>,
     /// How many hosts were tried again because of `--wait`.
     pub waited_for: usize,
+    /// The folders that files were copied to.
+    pub copied_to: Vec<String>,
     /// Hosts whose files of `--outdir` are incomplete.
     unwritten: Vec<String>,
 }
@@ -37,8 +39,13 @@ impl Summary {
         let unwritten = (!self.unwritten.is_empty())
             .then(|| format!("the files of {} are not whole: {}", self.unwritten.len(), listed(&self.unwritten)));
         let waited_for = (self.waited_for > 0).then(|| format!("{} waited for", self.waited_for));
-        let parts =
-            parts.chain(waited_for).chain(unwritten).chain(took.map(|took| format!("took {}", short_time(took))));
+        let copied_to = (!self.copied_to.is_empty() && self.hosts.contains_key(&HostStatus::Ok))
+            .then(|| format!("copied to {}", self.copied_to.join(", ")));
+        let parts = parts
+            .chain(copied_to)
+            .chain(waited_for)
+            .chain(unwritten)
+            .chain(took.map(|took| format!("took {}", short_time(took))));
         parts.collect::<Vec<_>>().join("; ")
     }
 
@@ -115,7 +122,8 @@ mod tests {
     fn hosts_that_were_waited_for_are_counted() {
         let mut all = summary(&[(HostStatus::Ok, "a"), (HostStatus::Auth, "b")]);
         all.waited_for = 2;
-        assert_eq!(all.line(TOOK), "1 ok; 1 auth: b; 2 waited for; took 3.2s");
+        all.copied_to = vec!["pulled/".to_string()];
+        assert_eq!(all.line(TOOK), "1 ok; 1 auth: b; copied to pulled/; 2 waited for; took 3.2s");
     }
 
     #[test]
