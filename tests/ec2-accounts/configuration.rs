@@ -256,7 +256,7 @@ fn refusing_proxy_is_named() {
         let mut sandbox = with_keys(endpoint);
         sandbox.env(variable, "http://me:secret-word@127.0.0.1:1");
         let lines = refused(sandbox.run("ec2-ls", &[], ""));
-        assert!(lines[0].ends_with("the endpoint cannot be reached: Connection refused (os error 111)"), "{lines:?}");
+        assert!(lines[0].ends_with("the endpoint cannot be reached: Connection refused"), "{lines:?}");
         assert!(lines[1].starts_with("requests go through the proxy 127.0.0.1:1 ("), "{lines:?}");
         assert!(!lines.concat().contains("secret-word"));
     }
@@ -321,7 +321,7 @@ fn ca_bundle_replaces_the_certificates_of_the_system() {
     sandbox.env("AWS_CA_BUNDLE", "").file(".aws/config", "[default]\nca_bundle = two.pem\n");
     assert_eq!(sandbox.run("ec2-ls", &["-1"], "").exits(0).stdout, "web1\n");
     for (bundle, why) in [
-        ("nosuch.pem", "cannot read nosuch.pem (AWS_CA_BUNDLE): No such file or directory (os error 2)"),
+        ("nosuch.pem", "cannot read nosuch.pem (AWS_CA_BUNDLE): No such file or directory"),
         ("ext", "ext (AWS_CA_BUNDLE): there is no certificate in it"),
     ] {
         sandbox.env("AWS_CA_BUNDLE", bundle);

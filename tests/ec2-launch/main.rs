@@ -253,7 +253,7 @@ fn unreachable_endpoint_loses_no_record() {
     let records = run.records();
     assert_eq!(records.len(), 2);
     assert_eq!(records[0]["mine"], 1);
-    let why = "DescribeInstances in us-east-1: the endpoint cannot be reached: Connection refused (os error 111)";
+    let why = "DescribeInstances in us-east-1: the endpoint cannot be reached: Connection refused";
     assert_eq!(records[1]["error"], why);
     assert_eq!(run.stderr, format!("ec2-launch: down[1-2]: {why}\nec2-launch: 2 hosts: 2 failed\n"));
 }
@@ -264,7 +264,7 @@ fn unwritable_stdout_is_reported_with_what_was_done() {
     let run = sandbox.sh("ec2-launch --profile MySQL full1 > /dev/full").exits(2);
     assert_eq!(
         run.stderr,
-        "ec2-launch: 1 host: 1 launched\nec2-launch: cannot write to stdout: No space left on device (os error 28)\n"
+        "ec2-launch: 1 host: 1 launched\nec2-launch: cannot write to stdout: No space left on device\n"
     );
     let run = sandbox.sh("ec2-launch --profile MySQL 'closed[1-2]' | true").exits(0);
     assert_eq!(run.stderr, "ec2-launch: 2 hosts: 2 launched\n");

@@ -79,8 +79,8 @@ fn errors_name_the_bad_part() {
         run.stderr.lines().next().unwrap().to_string()
     };
     assert_eq!(refused(&[]), "mkuserdata: no parts are given");
-    assert_eq!(refused(&["missing"]), "mkuserdata: cannot read missing: No such file or directory (os error 2)");
-    assert_eq!(refused(&["folder"]), "mkuserdata: cannot read folder: Is a directory (os error 21)");
+    assert_eq!(refused(&["missing"]), "mkuserdata: cannot read missing: No such file or directory");
+    assert_eq!(refused(&["folder"]), "mkuserdata: cannot read folder: Is a directory");
     assert_eq!(refused(&["/dev/zero"]), "mkuserdata: cannot read /dev/zero: larger than 16 MiB");
     let starts = |parts: &[&str], start: &str| {
         let error = refused(parts);
@@ -106,7 +106,7 @@ fn a_file_is_written_whole_or_not_at_all() {
     let left: Vec<_> = std::fs::read_dir(sandbox.dir()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left.len(), 3, "{left:?}");
     let run = sandbox.run("mkuserdata", &["-w", "no/such/file", "base.txt"], "").exits(2);
-    assert_eq!(run.stderr, "mkuserdata: cannot write no/such/file: No such file or directory (os error 2)\n");
+    assert_eq!(run.stderr, "mkuserdata: cannot write no/such/file: No such file or directory\n");
     sandbox.run("mkuserdata", &["-w", "/dev/null", "base.txt"], "").exits(0);
     assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
 }
@@ -114,7 +114,7 @@ fn a_file_is_written_whole_or_not_at_all() {
 #[test]
 fn a_full_disk_is_an_error_and_a_closed_pipe_is_not() {
     let run = sandbox().sh("mkuserdata base.txt > /dev/full").exits(2);
-    assert_eq!(run.stderr, "mkuserdata: cannot write to stdout: No space left on device (os error 28)\n");
+    assert_eq!(run.stderr, "mkuserdata: cannot write to stdout: No space left on device\n");
     let run = sandbox().sh("mkuserdata base.txt | true").exits(0);
     assert_eq!(run.stderr, "");
 }

@@ -201,7 +201,7 @@ fn truncated_user_data_is_a_problem() {
     let run = sandbox.run("mkuserdata", &["--list", "-1", "cut", "a.sh"], "").exits(1);
     assert_eq!(run.stdout, "part-001\n");
     let run = sandbox.run("mkuserdata", &["--list", "missing"], "").exits(2);
-    assert_eq!(run.stderr, "mkuserdata: cannot read missing: No such file or directory (os error 2)\n");
+    assert_eq!(run.stderr, "mkuserdata: cannot read missing: No such file or directory\n");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! The values of an option come from clap, or from a completer that is added to the option: `record_keys`, `fixed_words`, and `saved_values` for values in the listing that CERVEZA_INVENTORY names.
 
 use crate::field::value_at;
-use cerveza_record::{RECORD_KEYS, Record, Value, is_plain_name, natural_cmp};
+use cerveza_record::{RECORD_KEYS, Record, RecordKey, Value, is_plain_name, natural_cmp};
 use clap::Command;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, complete};
 use std::env::{self, ArgsOs};
@@ -11,6 +11,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::time::SystemTime;
 
 /// Names the shell that asks. Then the arguments after `--` are the command line to complete.
@@ -33,19 +34,42 @@ pub(crate) fn print(mut command: Command, shell: &str, words: ArgsOs) -> ExitCod
     let (words, shown_from) = typed_words(shell, args);
     let folder = env::current_dir().ok();
     let last = words.len().saturating_sub(1);
+    let is_option = words.last().is_some_and(|word| word.to_string_lossy().starts_with('-'));
+    let text = |word: &OsString| word.to_string_lossy().into_owned();
+    let _ = LINE.set(Line {
+        tool: command.get_name().to_string(),
+        before: words.iter().take(last).skip(1).map(text).collect(),
+    });
     let candidates = complete(&mut command, words, last, folder.as_deref()).unwrap_or_default();
     let mut lines = String::new();
     for candidate in candidates {
         let value = candidate.get_value().to_string_lossy();
+        // Options come after a `-`, because there are many.
+        if value.starts_with('-') && !is_option {
+            continue;
+        }
         lines.push_str(value.get(shown_from..).unwrap_or(&value));
         if let Some(help) = candidate.get_help() {
             lines.push('\t');
-            lines.push_str(help.to_string().lines().next().unwrap_or_default());
+            lines.push_str(&help.to_string().lines().next().unwrap_or_default().replace('`', ""));
         }
         lines.push('\n');
     }
     let _ = std::io::stdout().write_all(lines.as_bytes());
     ExitCode::SUCCESS
+}
+
+/// The command line, up to the word that is completed.
+struct Line {
+    tool: String,
+    before: Vec<String>,
+}
+
+static LINE: OnceLock<Line> = OnceLock::new();
+
+/// Returns the words after the tool's name and before the one that is completed.
+pub fn typed_before() -> &'static [String] {
+    LINE.get().map_or(&[], |line| line.before.as_slice())
 }
 
 /// Returns the words of the command line up to the cursor, without quotes, and how much of the last one the shell keeps.
@@ -86,7 +110,12 @@ pub fn record_keys() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
         let typed = typed.to_string_lossy();
         let (minus, typed) = typed.strip_prefix('-').map_or(("", &*typed), |rest| ("-", rest));
-        let known = RECORD_KEYS.iter().flat_map(|(_, keys)| *keys).chain([&AGE]);
+        // ec2-ls writes few of the keys. What it reads from stdin may have others.
+        let is_listing = LINE.get().is_some_and(|line| line.tool == "ec2-ls");
+        let is_likely =
+            |group: &str, key: &RecordKey| !is_listing || group == "facts" || key.writers.contains("ec2-ls");
+        let known = RECORD_KEYS.iter().flat_map(|(group, keys)| keys.iter().filter(move |key| is_likely(group, key)));
+        let known = known.chain([&AGE]);
         let mut keys: Vec<CompletionCandidate> = known
             .filter(|key| key.name.starts_with(typed))
             .map(|key| CompletionCandidate::new(key.name).help(Some(key.about.into())))
@@ -100,13 +129,8 @@ pub fn record_keys() -> ArgValueCompleter {
 }
 
 /// A column that is computed.
-const AGE: cerveza_record::RecordKey = cerveza_record::RecordKey {
-    name: "age",
-    kind: "number",
-    about: "The time since the launch.",
-    writers: "",
-    readers: "",
-};
+const AGE: RecordKey =
+    RecordKey { name: "age", kind: "number", about: "The time since the launch.", writers: "", readers: "" };
 
 /// Completes with the values that a key has in the saved listing.
 pub fn saved_values(path: &'static str) -> ArgValueCompleter {

@@ -1,6 +1,6 @@
 //! `Failure`: an error with a message, an exit status, and a hint that says what to do.
 
-use crate::Status;
+use crate::{Status, without_error_numbers};
 use std::fmt;
 use std::io;
 
@@ -37,7 +37,7 @@ impl Failure {
     }
 
     fn new(status: Status, message: impl Into<String>) -> Failure {
-        Failure { status, message: message.into(), hint: None }
+        Failure { status, message: without_error_numbers(&message.into()), hint: None }
     }
 
     pub fn hint(mut self, hint: impl Into<String>) -> Failure {

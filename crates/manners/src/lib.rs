@@ -24,6 +24,7 @@ pub use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathComp
 pub use color::Color;
 pub use completion::{
     ADDRESS_KEYS, fitting, fixed_words, record_keys, saved_hosts, saved_tag_filters, saved_tag_keys, saved_values,
+    typed_before,
 };
 pub use duration::parse_duration;
 pub use failure::{Failure, Result};
@@ -38,6 +39,6 @@ pub use status::Status;
 pub use suggestion::{Hint, key_hint, keys_of, nearest};
 pub use table::{TableRow, table};
 pub use tool::{ProgressArgs, Tool, main};
-pub use visible::{columns, is_opaque, shorten, visible, visible_lines};
+pub use visible::{columns, is_opaque, shorten, visible, visible_lines, without_error_numbers};
 pub use wildcard::{matches_pattern, matches_wildcards};
 pub use writer::{RecordWriter, json_line};

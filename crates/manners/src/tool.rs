@@ -4,7 +4,7 @@ use crate::completion::{self, asking_shell};
 use crate::progress::{bar_target, show};
 use crate::signals::die_interrupted;
 use crate::suggestion::suggest;
-use crate::{Failure, Hint, Result, Status, shorten, visible};
+use crate::{Failure, Hint, Result, Status, shorten, visible, without_error_numbers};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::env::ArgsOs;
@@ -130,7 +130,7 @@ fn write_message(tool: &str, message: &str) {
         if number > 0 {
             text.push('\n');
         }
-        text.push_str(&visible(&shorten(line)));
+        text.push_str(&visible(&shorten(&without_error_numbers(line))));
     }
     text.push('\n');
     let _ = io::stderr().write_all(text.as_bytes());

@@ -21,6 +21,19 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// Removes the numbers that Rust writes after errors of the system, as in `Connection refused (os error 111)`.
+pub fn without_error_numbers(text: &str) -> String {
+    let mut parts = text.split(" (os error ");
+    let mut shown = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        match part.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix(')') {
+            Some(rest) => shown.push_str(rest),
+            None => shown.extend([" (os error ", part]),
+        }
+    }
+    shown
+}
+
 /// Escapes text of many lines. Removes colours, and ends each line with a newline.
 pub fn visible_lines(text: &str) -> String {
     let text = console::strip_ansi_codes(text);
@@ -60,6 +73,17 @@ pub fn shorten(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn errors_of_the_system_are_shown_without_their_numbers() {
+        for number in ["2", "111"] {
+            let text = format!("x: No such file (os error {number}); then");
+            assert_eq!(without_error_numbers(&text), "x: No such file; then");
+        }
+        for other in ["", "plain", " (os error x)", "a (os error 2"] {
+            assert_eq!(without_error_numbers(other), other);
+        }
+    }
 
     #[test]
     fn escapes_become_visible_and_plain_text_stays() {

@@ -10,7 +10,7 @@ use crate::node_groups::NodeGroups;
 use crate::set::visit::{HostVisitor, Visited, finished};
 use crate::set::{Host, HostSet, Member};
 use cerveza_manners::{Failure, Result, Tool};
-use cerveza_record::{Item, LineError, Record, RecordError, is_bare, is_plain_name, items, read_text};
+use cerveza_record::{Item, LineError, RECORD_KEYS, Record, RecordError, is_bare, is_plain_name, items, read_text};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
@@ -223,6 +223,12 @@ impl Source {
         let Some(file) = &self.file else {
             return parse(&self.text, groups).map_err(|error| error.failure(true));
         };
+        if let Some(Ok((line, Item::Text(text)))) = items(&self.text).next()
+            && is_heading(text)
+        {
+            return Err(Failure::usage(format!("{file}: line {line} is the heading of a table, not a host"))
+                .hint("records are read as JSON: pipe the output of ec2-ls without -o csv, tsv or table"));
+        }
         let mut set = HostSet::default();
         let mut members = Vec::new();
         for item in items(&self.text) {
@@ -242,6 +248,13 @@ impl Source {
         set.append(HostSet::new(members));
         Ok(set)
     }
+}
+
+/// Returns whether a line is the first one of `-o csv`, `tsv` or `table`.
+fn is_heading(line: &str) -> bool {
+    let is_key = |word: &str| RECORD_KEYS.iter().any(|(_, keys)| keys.iter().any(|key| key.name == word));
+    let mut words = line.split([',', '\t']);
+    line.starts_with("HOST  ") || words.next() == Some("host") && words.next().is_some_and(is_key)
 }
 
 const ONE_A_LINE: &str = "a record is one line of JSON: jq -c '.[]' makes them of an array";

@@ -32,8 +32,13 @@ fn an_error_names_the_line() {
     assert_eq!(hosts(&[], "a\n\n{\"x\":1}\n").unwrap_err(), "stdin: line 3: the record has no \"host\"");
     let shown = hosts(&[], "a\nb;c\n").unwrap_err();
     assert!(shown.starts_with("stdin: line 2: bad expression: a host name has no ';' in it\n"), "{shown}");
+    for heading in ["host,instance_id,state", "host\tzone", "HOST  INSTANCE             STATE"] {
+        let why = hosts(&[], &format!("{heading}\nweb1\n")).unwrap_err();
+        assert_eq!(why, "stdin: line 1 is the heading of a table, not a host");
+    }
+    assert_eq!(hosts(&[], "host,web1\n").unwrap().len(), 2);
     assert_eq!(hosts(&["n[1-999999]"], "").unwrap_err(), "999999 hosts are given: the most is 100000");
-    assert_eq!(hosts(&["^/no/such"], "").unwrap_err(), "/no/such: No such file or directory (os error 2)");
+    assert_eq!(hosts(&["^/no/such"], "").unwrap_err(), "/no/such: No such file or directory");
 }
 
 #[test]

@@ -316,7 +316,7 @@ fn a_locked_file_is_reported_and_a_file_without_a_key_is_an_error() {
         let failure = KeyStore::new(LONG).prepare(&[offer], &Stop::new().unwrap()).unwrap_err();
         failure.message.replace(&format!("{}/", lab.folder.path().display()), "")
     };
-    assert_eq!(error("none"), "cannot use the key file none: No such file or directory (os error 2)");
+    assert_eq!(error("none"), "cannot use the key file none: No such file or directory");
     assert_eq!(error("config"), "cannot use the key file config: it holds no private key");
     let cut = fs::read_to_string(lab.path("open")).unwrap();
     fs::write(lab.path("cut"), &cut[..cut.len() / 2]).unwrap();

@@ -206,7 +206,7 @@ mod tests {
         let read = |source: &str| {
             PushPlan::read(&[Spec { source: source.into(), dest: None }]).map(|_| ()).unwrap_err().message
         };
-        assert_eq!(read("/no/such"), "cannot push /no/such: No such file or directory (os error 2)");
+        assert_eq!(read("/no/such"), "cannot push /no/such: No such file or directory");
         assert_eq!(read("/dev/null"), "cannot push /dev/null: it is neither a file nor a folder");
         assert_eq!(read("/"), "cannot push /: it has no name");
     }

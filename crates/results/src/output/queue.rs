@@ -8,6 +8,7 @@
 use crate::lock::lock;
 use crate::output::outcome::Outcome;
 use crate::output::stream::Stream;
+use cerveza_manners::without_error_numbers;
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -95,6 +96,8 @@ impl OutputQueue {
 
     /// Sends the outcome of a host. It is the last item of this host.
     pub fn send_outcome(&self, index: usize, outcome: Outcome) {
+        let error = outcome.error.map(|error| without_error_numbers(&error));
+        let outcome = Outcome { error, ..outcome };
         lock(&self.state).items.push_back(Item::Done { index, outcome: Box::new(outcome) });
         self.filled.notify_one();
     }
