@@ -1,10 +1,13 @@
 //! The arguments of `ec2-power`, and the job that they ask for.
 
 use cerveza_ec2::{Change, RegionArgs, StopMode, WaitArgs, region_of_zone_option};
-use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result, parse_duration, saved_values};
+use cerveza_manners::{
+    ArgValueCompleter, Failure, OutputArgs, ProgressArgs, Result, parse_duration, saved_values, typed_before,
+};
 use clap::Parser;
 use hostrange::completion::hosts;
 use std::env;
+use std::ffi::OsStr;
 
 /// Start, stop, reboot, resize and terminate EC2 instances
 ///
@@ -20,7 +23,7 @@ pub struct Args {
     ///
     /// Expressions of hostrange(1). `-` reads names and records from stdin, and so does the absence of hosts. `resize`
     /// takes the new instance type before the hosts.
-    #[arg(value_name = "HOST", add = hosts())]
+    #[arg(value_name = "HOST", add = hosts_or_types())]
     pub words: Vec<String>,
 
     /// With stop: do not shut down the operating system first
@@ -105,6 +108,14 @@ pub enum Action {
     Terminate,
     /// Change the instance type; running instances are stopped and started again
     Resize,
+}
+
+/// Completes the new instance type after `resize`, else hosts.
+fn hosts_or_types() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| match typed_before().last().map(String::as_str) {
+        Some("resize") => saved_values("instance_type").complete(typed),
+        _ => hosts().complete(typed),
+    })
 }
 
 /// What is to be done to each host.

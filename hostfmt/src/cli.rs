@@ -5,7 +5,7 @@ use crate::format::{FORMATS, Format, Template};
 use crate::render::{Options, check, render};
 use cerveza_manners::{
     ADDRESS_KEYS, ArgValueCompleter, Failure, PathCompleter, Result, Status, Tool, ValueCompleter, fitting,
-    fixed_words, key_hint, keys_of, record_keys, visible, write_file, write_stdout,
+    fixed_words, key_hint, keys_of, record_keys, typed_before, visible, write_file, write_stdout,
 };
 use cerveza_record::{Record, Value};
 use cerveza_template::{Setting, put_settings};
@@ -40,7 +40,7 @@ pub struct Args {
     pub files: Vec<String>,
 
     /// Set a variable of the template, as in zone=example.com
-    #[arg(short = 'D', long, value_name = "KEY=VALUE")]
+    #[arg(short = 'D', long, value_name = "KEY=VALUE", add = settings())]
     pub set: Vec<Setting>,
 
     /// Group hosts by this field, as in zone or tags.role
@@ -84,6 +84,16 @@ pub fn command() -> clap::Command {
     Args::command()
 }
 
+/// Returns what `hostfmt` has for an option that it does not have.
+pub fn hint(word: &str) -> Option<String> {
+    let hint = match word {
+        "--domain" | "--user" | "--zone" => return Some(format!("this is a setting: -D {}=VALUE", &word[2..])),
+        "-o" | "--output" => "the format is the first word; to write to a file: -w FILE",
+        _ => return None,
+    };
+    Some(hint.to_string())
+}
+
 /// Completes a format, or also the file of a template.
 fn formats(with_files: bool) -> ArgValueCompleter {
     ArgValueCompleter::new(move |typed: &OsStr| {
@@ -96,6 +106,16 @@ fn formats(with_files: bool) -> ArgValueCompleter {
     })
 }
 
+/// Completes the settings of the format, which `--list` names after its semicolon.
+fn settings() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let format = FORMATS.iter().find(|format| typed_before().iter().any(|word| word == format.name));
+        let settings = format.and_then(|format| format.about.split_once("; ")).map_or("", |(_, settings)| settings);
+        let names = settings.split(", ").filter_map(|setting| setting.split(['=', ' ']).next());
+        fitting(typed, names.filter(|name| !name.is_empty()).map(|name| format!("{name}=")).collect())
+    })
+}
+
 /// Reads the hosts, renders, and writes. Nothing is written before all is rendered.
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     if args.list {
@@ -105,13 +125,15 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         return write_stdout(Format::named(name)?.source.as_bytes()).map(|()| Status::Done);
     }
     let template = Template::find(args.format.as_deref().unwrap_or_default())?;
-    check(&template, &args.set)?;
+    let has_groups = check(&template, &args.set)?;
     let fleet = Fleet::new(read_records(&args.files, tool)?, template.policy.hosts);
     if !fleet.left_out.is_empty() {
         let (count, hosts) = (count_of(fleet.left_out.len()), fold(fleet.left_out.iter().map(String::as_str)));
         tool.warn(format!("{} leaves out {count} by state: {hosts}", template.label));
     }
-    if args.group_by != GROUP_BY && !fleet.hosts.iter().any(|record| !texts(record, &args.group_by).is_empty()) {
+    if args.group_by != GROUP_BY && !has_groups {
+        tool.warn(format!("{} has no groups, so --group-by is ignored", template.label));
+    } else if args.group_by != GROUP_BY && !fleet.hosts.iter().any(|record| !texts(record, &args.group_by).is_empty()) {
         let hint = key_hint(&args.group_by, &known_keys(&fleet.hosts));
         tool.warn(format!("no host has {}, so there are no groups{hint}", args.group_by));
     }

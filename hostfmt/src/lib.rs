@@ -14,4 +14,4 @@ mod policy;
 mod refusal;
 mod render;
 
-pub use cli::{Args, command, run};
+pub use cli::{Args, command, hint, run};

@@ -1,5 +1,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cerveza_manners::main(std::env::args_os(), "hostfmt", |_| None, hostfmt::run)
+    cerveza_manners::main(std::env::args_os(), "hostfmt", hostfmt::hint, hostfmt::run)
 }

@@ -88,12 +88,14 @@ pub(crate) fn render(template: &Template, records: &[Arc<Record>], options: &Opt
 
 fn refused(template: &Template, count: usize, reasons: &[String]) -> Failure {
     let hosts = if count == 1 { "a host".to_string() } else { format!("{count} hosts") };
+    let lacks_address = reasons.iter().any(|reason| reason.contains(": has no address"));
+    let lookup = lacks_address.then(|| format!("ec2-ls - | hostfmt {} looks up addresses; ", template.label));
     Failure::usage(format!(
         "{} cannot hold {hosts}, so nothing is written:\n  {}",
         template.label,
         reasons.join("\n  ")
     ))
-    .hint("--skip leaves them out and writes the others")
+    .hint(format!("{}--skip leaves them out and writes the others", lookup.unwrap_or_default()))
 }
 
 /// Returns whether an error is about a field of a record, such as `h.tags.role is undefined`.
@@ -115,16 +117,18 @@ fn hinted(failure: Failure, error: &Error) -> Failure {
 }
 
 /// Checks the syntax of a template, and that it reads each setting: one that it does not read is a slip.
-pub(crate) fn check(template: &Template, settings: &[Setting]) -> Result<()> {
+/// Returns whether it reads the groups.
+pub(crate) fn check(template: &Template, settings: &[Setting]) -> Result<bool> {
     let of_template = |error: Error| failure(&template.label, &error);
     let mut set = Map::new();
     put_settings(&mut set, settings);
     let environment = prepared(template, &Arc::new(Notes::new(None))).map_err(of_template)?;
     let read = environment.get_template(&template.label).map_err(of_template)?;
-    let read: BTreeSet<String> =
-        read.undeclared_variables(false).into_iter().filter(|name| !GIVEN.contains(&name.as_str())).collect();
+    let names = read.undeclared_variables(false);
+    let has_groups = names.contains("groups");
+    let read: BTreeSet<String> = names.into_iter().filter(|name| !GIVEN.contains(&name.as_str())).collect();
     match set.keys().find(|key| !read.contains(*key)) {
-        None => Ok(()),
+        None => Ok(has_groups),
         Some(key) if read.is_empty() => {
             Err(Failure::usage(format!("{} has no settings, so {key} cannot be set", template.label)))
         }

@@ -21,7 +21,15 @@ fn complete(typed: &str, more: fn(&str) -> Vec<String>) -> Vec<CompletionCandida
         // `^FILE` is an argument of its own.
         _ if before == "^" => PathCompleter::file().complete(OsStr::new(name)),
         Some(group) => fitting(OsStr::new(name), groups(group)),
-        None => fitting(OsStr::new(name), saved_hosts().into_iter().chain(more(name)).collect()),
+        None => {
+            // Filters such as `role=` are words of their own, and a name is given once.
+            let is_new = |word: &String| {
+                before.is_empty()
+                    || !word.contains('=') && !before.split([',', '(', '!', '&', '^']).any(|name| name == word)
+            };
+            let words = saved_hosts().into_iter().chain(more(name)).filter(is_new);
+            fitting(OsStr::new(name), words.collect())
+        }
     };
     found.into_iter().map(|candidate| candidate.add_prefix(before)).collect()
 }
@@ -59,14 +67,16 @@ mod tests {
     use super::*;
 
     fn completed(typed: &str) -> Vec<String> {
-        let more = |_: &str| ["web1", "web2", "db1"].map(str::to_string).to_vec();
+        let more = |_: &str| ["web1", "web2", "db1", "role="].map(str::to_string).to_vec();
         complete(typed, more).iter().map(|found| found.get_value().to_string_lossy().into_owned()).collect()
     }
 
     #[test]
     fn the_last_name_is_completed() {
         assert_eq!(completed("we"), ["web1", "web2"]);
+        assert_eq!(completed("ro"), ["role="]);
         assert_eq!(completed("web1,d"), ["web1,db1"]);
+        assert_eq!(completed("web1,"), ["web1,db1", "web1,web2"]);
         assert_eq!(completed("web[1-9]!(db1,web"), ["web[1-9]!(db1,web1", "web[1-9]!(db1,web2"]);
         assert_eq!(completed("\"my,web\",d"), ["\"my,web\",db1"]);
     }

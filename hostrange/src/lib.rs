@@ -19,7 +19,7 @@ mod set;
 #[cfg(test)]
 mod tests;
 
-pub use cli::args::Args;
+pub use cli::args::{Args, hint};
 pub use cli::{command, run};
 pub use fold::fold;
 pub use input::{

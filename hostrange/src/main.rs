@@ -1,5 +1,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cerveza_manners::main(std::env::args_os(), "hostrange", |_| None, hostrange::run)
+    cerveza_manners::main(std::env::args_os(), "hostrange", hostrange::hint, hostrange::run)
 }

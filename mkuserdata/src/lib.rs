@@ -15,5 +15,5 @@ pub use build::options::Options;
 pub use build::parts::{Parts, UserData};
 pub use build::user_data_size::{Cost, LIMIT};
 pub use cerveza_template::Setting;
-pub use cli::args::{Args, command};
+pub use cli::args::{Args, command, hint};
 pub use cli::run;

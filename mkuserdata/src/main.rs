@@ -1,5 +1,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cerveza_manners::main(std::env::args_os(), "mkuserdata", |_| None, mkuserdata::run)
+    cerveza_manners::main(std::env::args_os(), "mkuserdata", mkuserdata::hint, mkuserdata::run)
 }

@@ -95,6 +95,20 @@ fn other_truncated_answers_are_errors_too() {
 }
 
 #[test]
+fn html_is_not_an_answer_of_ssm() {
+    for status in ["404 Not Found", "200 OK"] {
+        let answer = format!("HTTP/1.1 {status}\r\nConnection: close\r\n\r\n<html>No</html>");
+        let ec2 = FakeEc2::start(move |request| match action(request) {
+            "DescribeInstances" => instances(&[("i-0123456789abcdef0", "web1", "running")], None),
+            _ => Reply::Raw(answer.clone()),
+        });
+        let run = sandbox(&ec2).run("ec2-run", &["-w", "web1", "--", "true"], "");
+        let why = format!("HTTP {}, and the answer is not JSON: is the endpoint SSM?", &status[..3]);
+        assert!(run.stdout.contains(&why), "{}{}", run.stdout, run.stderr);
+    }
+}
+
+#[test]
 fn launch_with_a_truncated_answer_is_found_by_its_token() {
     let ec2 = FakeEc2::start(|request| match action(request) {
         "RunInstances" => cut_off("200 OK", &three().replace("Describe", "Run")),

@@ -21,7 +21,8 @@ fn refused_host_stops_the_run_and_skip_leaves_it_out() {
     let refused = "  \"my web\": the name is not a host name: that has letters, digits, hyphens, dots and underscores\n  \
                    web2: has no address\n";
     let all = format!(
-        "hostfmt: hosts cannot hold 2 hosts, so nothing is written:\n{refused}hostfmt: --skip leaves them out and writes the others\n"
+        "hostfmt: hosts cannot hold 2 hosts, so nothing is written:\n{refused}hostfmt: \
+         ec2-ls - | hostfmt hosts looks up addresses; --skip leaves them out and writes the others\n"
     );
     assert_eq!(run.stderr, all);
 
@@ -36,6 +37,8 @@ fn refused_host_stops_the_run_and_skip_leaves_it_out() {
 fn group_field_that_no_host_has_gives_a_warning() {
     let run = hostfmt(&["nagios", "-g", "tags.rol"], "{\"host\":\"a\",\"tags\":{\"role\":\"web\"}}\n").exits(0);
     assert_eq!(run.stderr, "hostfmt: no host has tags.rol, so there are no groups; did you mean tags.role?\n");
+    let run = hostfmt(&["hosts", "-g", "zone"], "{\"host\":\"a\",\"private_ip\":\"10.0.0.1\"}\n").exits(0);
+    assert_eq!(run.stderr, "hostfmt: hosts has no groups, so --group-by is ignored\n");
 }
 
 #[test]

@@ -84,6 +84,28 @@ fn every_tool_warns_about_names_that_are_files() {
 }
 
 #[test]
+fn words_for_another_tool_have_a_hint() {
+    let sandbox = Sandbox::new();
+    for (tool, words, hint) in [
+        ("ec2-ls", &["--tag", "role=web"][..], "tags are words, as in `ec2-ls role=web`"),
+        ("ec2-ls", &["--sg", "x"], "the option is --group GROUP"),
+        ("ec2-ls", &["--watch"], "--watch takes seconds, as in --watch 10"),
+        ("hostfmt", &["ssh-config", "--user", "x"], "this is a setting: -D user=VALUE"),
+        ("hostfmt", &["hosts", "-o", "x"], "to write to a file: -w FILE"),
+        ("hostrange", &["--group-by", "zone"], "--by KEY"),
+        ("hostrange", &["role=web"], "as in `ec2-ls role=web`"),
+        ("mkuserdata", &["-o", "x"], "to write user-data to a file: -w FILE"),
+        ("mkuserdata", &["--host", "x"], "--set host=NAME"),
+        ("pssh-rs", &["-o", "out", "true"], "to write it to files: --outdir DIR"),
+        ("pssh-rs", &["--inline", "true"], "-b shows equal output once"),
+        ("pssh-rs", &["-x", "-o StrictHostKeyChecking=no", "true"], "an option of ssh is --ssh-option KEY=VALUE"),
+    ] {
+        let said = sandbox.run(tool, words, "").exits(2).stderr;
+        assert!(said.contains(hint), "{tool} {words:?}: {said}");
+    }
+}
+
+#[test]
 fn messages_escape_control_characters() {
     let hostile = "\x1b]0;owned\x07\u{9b}2J\u{202e}";
     let shown = "\\u{1b}]0;owned\\u{7}\\u{9b}2J\\u{202e}";
@@ -93,7 +115,7 @@ fn messages_escape_control_characters() {
     assert_eq!(refused(&[&format!("n1{hostile}")], ""), format!("hostrange: {message}{hint} '{quoted}'\n"));
     assert_eq!(refused(&[], format!("n1{hostile}\n")), format!("hostrange: stdin: line 1: {message}{hint} {quoted}\n"));
     let file = refused(&[&format!("^{hostile}")], "");
-    assert_eq!(file, format!("hostrange: {shown}: No such file or directory (os error 2)\n"));
+    assert_eq!(file, format!("hostrange: {shown}: No such file or directory\n"));
     let run = Sandbox::new().run("hostrange", &["--index", hostile, "n1"], "").exits(2);
     assert!(run.stderr.starts_with(&format!("hostrange: --index: '{shown}' is not a name\n")), "{}", run.stderr);
     for args in [["--nth", hostile], ["--axis", hostile], ["--no-such", hostile], ["-f", &format!("@{hostile}")]] {

@@ -223,6 +223,8 @@ fn an_invalid_schema_is_refused_before_anything_is_read() {
     for args in [&["--list"][..], &["--extract", "d"], &[]] {
         sandbox.run("mkuserdata", &[args, &["--schema", "none", "c"]].concat(), "").exits(2);
     }
-    // Without it nothing is validated.
-    sandbox.run("mkuserdata", &["--check", "c"], "").exits(0);
+    // Without it nothing is validated, which a terminal is told.
+    assert_eq!(sandbox.run("mkuserdata", &["--check", "c"], "").exits(0).stderr, "");
+    let run = sandbox.sh("script -qec 'mkuserdata --check c' /dev/null < /dev/null").exits(0);
+    assert!(run.stdout.contains("keys of cloud-configs were not checked: --schema auto checks them"), "{}", run.stdout);
 }

@@ -5,7 +5,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use strsim::osa_distance;
 
 /// Returns what to tell a user who wrote this unknown option or value, if the tool knows what was wanted: the option
-/// with this name in another tool, or the action that EC2 names differently.
+/// with this name in another tool, or the action that EC2 names differently. A known option that has a
+/// wrong value or none is asked about as `--option=`.
 pub type Hint = fn(&str) -> Option<String>;
 
 /// Options that skip a question or a check, or overwrite something. A typo must not lead a user to them.
@@ -32,12 +33,37 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
 }
 
-/// Returns the end of a message about a key that no record has: the tag of that name, or the known key that it is a
-/// misspelling. Empty if there is neither.
+/// Other words for keys, such as the headings of ec2-ls: each word with its key.
+const OTHER_WORDS: [(&str, &str); 19] = [
+    ("address", "private_ip"),
+    ("ami", "image_id"),
+    ("az", "zone"),
+    ("group", "security_groups"),
+    ("groups", "security_groups"),
+    ("hostname", "host"),
+    ("id", "instance_id"),
+    ("image", "image_id"),
+    ("instance", "instance_id"),
+    ("ip", "private_ip"),
+    ("key", "key_name"),
+    ("launched", "launch_time"),
+    ("name", "host"),
+    ("private ip", "private_ip"),
+    ("public ip", "public_ip"),
+    ("subnet", "subnet_id"),
+    ("type", "instance_type"),
+    ("uptime", "age"),
+    ("vpc", "vpc_id"),
+];
+
+/// Returns the end of a message about a key that no record has: the key that the word stands for, the tag of that name,
+/// or the known key that it is a misspelling of. Empty if there is none of these.
 pub fn key_hint(key: &str, known: &[String]) -> String {
     let is_tag = |known: &&str| known.strip_prefix("tags.").is_some_and(|tag| tag.eq_ignore_ascii_case(key));
+    let is_named =
+        |known: &&str| OTHER_WORDS.iter().any(|(word, meant)| meant == known && word.eq_ignore_ascii_case(key));
     let known = known.iter().map(String::as_str).filter(|known| *known != key);
-    let meant = known.clone().find(is_tag).or_else(|| nearest(key, known));
+    let meant = known.clone().find(is_named).or_else(|| known.clone().find(is_tag)).or_else(|| nearest(key, known));
     meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default()
 }
 
@@ -62,7 +88,12 @@ pub(crate) fn suggest(error: &mut clap::Error, mut command: clap::Command, hint:
     let Some(ContextValue::String(word)) = error.get(unknown).cloned() else { return };
     // clap's tip is to pass an unknown option as a value, after `--`. No host has such a name.
     error.remove(ContextKind::Suggested);
-    if let Some(hint) = hint(&word) {
+    // A wrong value may be meant for another option.
+    let option = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(option)) => format!("{}=", option.split(' ').next().unwrap_or_default()),
+        _ => String::new(),
+    };
+    if let Some(hint) = hint(&word).or_else(|| hint(&option)) {
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint.into()]));
     } else if let Some(option) = word.strip_prefix("--") {
         // This adds --help and --version.
@@ -103,6 +134,16 @@ mod tests {
         assert_eq!(key_hint("owner", &known), "; did you mean tags.Owner?");
         assert_eq!(key_hint("stat", &known), "; did you mean state?");
         assert_eq!([key_hint("state", &known), key_hint("zone", &known)], ["", ""]);
+    }
+
+    #[test]
+    fn a_heading_stands_for_its_key() {
+        let known = ["host", "instance_type", "private_ip", "tags.Name", "age"].map(String::from);
+        for (word, key) in [("name", "host"), ("TYPE", "instance_type"), ("ip", "private_ip"), ("uptime", "age")] {
+            assert_eq!(key_hint(word, &known), format!("; did you mean {key}?"));
+        }
+        // No record has the key.
+        assert_eq!(key_hint("vpc", &known), "");
     }
 
     #[derive(Parser, Debug)]

@@ -8,7 +8,7 @@ pub(crate) mod until_args;
 
 use crate::cli::accounts::{each_account, only_profile};
 use crate::cli::memory_command::{MemoryArgs, forget, show_memory};
-use crate::cli::show::{ProfileArgs, profiles, show};
+use crate::cli::show::{ProfileArgs, keys, profiles, show};
 use crate::cli::until_args::UntilArgs;
 use crate::execute::{Options, Until, execute, spare_address_warnings, unconnected};
 use crate::library::set_option::Override;
@@ -53,7 +53,7 @@ pub struct Args {
     /// Override a key of the profile, as in 'root volume.size=20'
     ///
     /// The value is YAML. Can be repeated.
-    #[arg(long, value_name = "KEY=VALUE", value_parser = Override::parse)]
+    #[arg(long, value_name = "KEY=VALUE", add = keys(), value_parser = Override::parse)]
     pub set: Vec<Override>,
 
     /// Launch in this availability zone, as in us-east-1a

@@ -1,5 +1,6 @@
 //! Options that show profiles and launch nothing.
 
+use crate::document::keys::INSTANCE_KEYS;
 use crate::document::schema::schema;
 use crate::library::folders::folders;
 use crate::library::set_option::Override;
@@ -75,6 +76,14 @@ pub fn profiles() -> ArgValueCompleter {
         let mut found = fitting(typed, names);
         found.extend(PathCompleter::any().filter(is_profile).complete(typed));
         found
+    })
+}
+
+/// Completes the keys of profiles, each as a name without blanks.
+pub fn keys() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let names = INSTANCE_KEYS.iter().map(|key| format!("{}=", key.name.replace(' ', "_")));
+        fitting(typed, names.collect())
     })
 }
 

@@ -28,7 +28,7 @@ pub struct FindArgs {
     /// States are pending, running, stopping, stopped, shutting-down and terminated [default: all except shutting-down
     /// and terminated]. With --volumes, states of volumes are accepted too: creating, available, in-use, deleting,
     /// deleted, error.
-    #[arg(short, long, value_name = "STATE", add = fixed_words(&STATES), value_delimiter = ',', value_parser = states, help_heading = "Filters")]
+    #[arg(short, long, value_name = "STATE", add = fixed_words(&STATES_AND_ALL), value_delimiter = ',', value_parser = states, help_heading = "Filters")]
     pub state: Vec<States>,
 
     /// Instances that have these tags, whatever their values
@@ -109,6 +109,8 @@ pub struct FindArgs {
 }
 
 const STATES: [&str; 6] = ["pending", "running", "stopping", "stopped", "shutting-down", "terminated"];
+
+const STATES_AND_ALL: [&str; 7] = ["pending", "running", "stopping", "stopped", "shutting-down", "terminated", "all"];
 
 /// States of volumes (VolumeState, Amazon EC2 API Reference).
 const VOLUME_STATES: [&str; 6] = ["creating", "available", "in-use", "deleting", "deleted", "error"];

@@ -204,5 +204,10 @@ impl Args {
     }
 }
 
+/// Returns what `hostrange` has for an option that it does not have.
+pub fn hint(word: &str) -> Option<String> {
+    matches!(word, "--group-by" | "-g").then(|| "to group hosts by a key of their records: --by KEY".to_string())
+}
+
 const MOST_PICKED: u64 = 10_000_000;
 const MOST_PARTS: i64 = 1_000_000;

@@ -287,6 +287,7 @@ fn not_in_a_name(c: char, is_first: bool) -> String {
         '*' | '?' => "a host name has no pattern in it: ec2-ls takes patterns, and grep names".to_string(),
         '/' => "a host name has no '/' in it (what is in a file is ^FILE)".to_string(),
         '-' if is_first => "a host name does not begin with '-' (to leave hosts out: ! or -x)".to_string(),
+        '=' => "a host name has no '=' in it (ec2-ls finds hosts by a tag, as in `ec2-ls role=web`)".to_string(),
         '{' => "a host name has no '{' in it: write [1-3] for {1..3}".to_string(),
         '@' if is_first => "a host name does not begin with '@'".to_string(),
         c => format!("a host name has no '{}' in it", visible(c.encode_utf8(&mut [0; 4]))),

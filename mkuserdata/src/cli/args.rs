@@ -3,9 +3,12 @@
 use crate::build::operand;
 use crate::build::user_data_size::LIMIT;
 use crate::cli::report::Action;
-use cerveza_manners::{Failure, OutputArgs, ProgressArgs, Result};
+use cerveza_manners::{
+    ArgValueCompleter, Failure, OutputArgs, PathCompleter, ProgressArgs, Result, ValueCompleter, fitting,
+};
 use cerveza_template::Setting;
 use clap::{CommandFactory, Parser, ValueHint};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// Build and check cloud-init user-data for EC2 instances
@@ -120,7 +123,7 @@ pub struct Args {
     /// With --check, validate cloud-configs against a JSON schema
     ///
     /// FILE is cloud-init's schema-cloud-config-v1.json. `auto` finds that of the cloud-init that is installed here.
-    #[arg(long, value_name = "FILE|auto", value_hint = ValueHint::FilePath, requires = "check", conflicts_with_all = ["list", "extract"], help_heading = READ)]
+    #[arg(long, value_name = "FILE|auto", add = schemas(), requires = "check", conflicts_with_all = ["list", "extract"], help_heading = READ)]
     pub schema: Option<PathBuf>,
 
     #[command(flatten, next_help_heading = "Output of rows")]
@@ -148,6 +151,25 @@ const BUILDING: [&str; 12] = [
     "limit",
     "size",
 ];
+
+/// Completes `auto` and files.
+fn schemas() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let mut found = fitting(typed, vec!["auto".to_string()]);
+        found.extend(PathCompleter::file().complete(typed));
+        found
+    })
+}
+
+/// Returns what `mkuserdata` has for an option that it does not have, or for a wrong value of one.
+pub fn hint(word: &str) -> Option<String> {
+    let hint = match word {
+        "--host" => "the name in templates is a variable: --set host=NAME",
+        "--output=" => "-o is the format of a listing; to write user-data to a file: -w FILE",
+        _ => return None,
+    };
+    Some(hint.to_string())
+}
 
 pub fn command() -> clap::Command {
     Args::command()

@@ -9,6 +9,7 @@ use cerveza_manners::{Column, OutputArgs, OutputMode, Result, Status, Tool};
 use cerveza_record::Value;
 use serde_json::Map;
 use std::collections::HashMap;
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 /// What to do besides listing.
@@ -52,6 +53,10 @@ pub(crate) fn run(
         _ => HashMap::new(),
     };
     write(args, &read, &paths, tool)?;
+    let has_config = read.iter().any(|(_, message)| message.parts.iter().any(DecodedPart::is_cloud_config));
+    if matches!(action, Action::Check) && is_sound && schema.is_none() && has_config && io::stderr().is_terminal() {
+        tool.warn("keys of cloud-configs were not checked: --schema auto checks them, if cloud-init is installed here");
+    }
     // Where there is no part to show, that is no success of any kind.
     let is_empty = read.iter().any(|(_, message)| message.parts.is_empty());
     match action {

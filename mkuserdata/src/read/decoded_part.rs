@@ -50,6 +50,11 @@ impl DecodedPart {
         }
     }
 
+    /// Returns whether it has keys that a schema can validate.
+    pub fn is_cloud_config(&self) -> bool {
+        self.config.is_some()
+    }
+
     /// Adds the problems that the schema finds in a cloud-config.
     pub fn validate(&mut self, schema: &Schema) {
         self.problems.extend(self.config.iter().flat_map(|config| schema.problems(&config.node)));

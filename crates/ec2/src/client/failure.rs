@@ -50,7 +50,13 @@ pub(crate) fn failure<E: CallError>(call: &str, region: &str, error: &SdkError<E
             "tunnel error: unsuccessful" => "the proxy does not let the request through".to_string(),
             why => format!("the endpoint cannot be reached: {why}"),
         },
-        SdkError::ResponseError(_) => format!("the answer cannot be used: {}", innermost(error)),
+        SdkError::ResponseError(response) => match innermost(error) {
+            // Only answers of SSM are JSON.
+            why if why.contains("Error at offset") || why == "type mismatch: expected object" => {
+                format!("HTTP {}, and the answer is not JSON: is the endpoint SSM?", response.raw().status().as_u16())
+            }
+            why => format!("the answer cannot be used: {why}"),
+        },
         _ => innermost(error),
     };
     let failure = Failure::unreached(format!("{call} in {region}: {why}"));
