@@ -37,7 +37,6 @@ impl Fields {
         parser.end()?;
         fields.unite_duplicates();
         fields.text.shrink_to_fit();
-        fields.places.shrink_to_fit();
         Ok(fields)
     }
 
