@@ -28,5 +28,5 @@ pub(crate) fn section(text: &mut String, title: &str, body: &str) {
         true => format!("\"{title}\""),
         false => title.to_string(),
     };
-    text.push_str(&format!(".SH {title}\n{body}"));
+    text.push_str(&format!(".SH {title}\n{}", roff::divided(body)));
 }
