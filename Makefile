@@ -18,6 +18,9 @@ BASHDIR = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 ZSHDIR = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 FISHDIR = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
+# `man -k` finds a page once it is in the index, which is made only of folders where man looks.
+INDEX_PAGES = case ":$$(manpath -q 2>/dev/null):" in *":$(MANDIR):"*) mandb --quiet || true ;; esac
+
 .PHONY: build setup demo recording test lint check bench release install install-built uninstall deb tarball check-packages clean
 
 # Always the whole workspace: another selection of crates may enable other features and build the AWS SDK again.
@@ -95,6 +98,7 @@ install-built:
 	$(INSTALL) -m 644 completions/bash/* "$(BASHDIR)"
 	$(INSTALL) -m 644 completions/zsh/* "$(ZSHDIR)"
 	$(INSTALL) -m 644 completions/fish/* "$(FISHDIR)"
+	$(INDEX_PAGES)
 
 uninstall:
 	rm -f $(PROGRAMS:%="$(BINDIR)/%") $(EC2_TOOLS:%="$(BINDIR)/%") "$(LIBEXECDIR)/ec2-tools"
@@ -103,6 +107,7 @@ uninstall:
 	rm -f $(patsubst completions/bash/%,"$(BASHDIR)/%",$(wildcard completions/bash/*))
 	rm -f $(patsubst completions/zsh/%,"$(ZSHDIR)/%",$(wildcard completions/zsh/*))
 	rm -f $(patsubst completions/fish/%,"$(FISHDIR)/%",$(wildcard completions/fish/*))
+	$(INDEX_PAGES)
 
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 ARCH = $(shell uname -m)

@@ -27,15 +27,24 @@ files() {
     find bin libexec share ! -type d
 }
 
+# `man -k` finds a page once it is in the index, which is made only of folders where man looks.
+index_pages() {
+    case ":$(manpath -q 2>/dev/null):" in
+        *":$prefix/share/man:"*) mandb --quiet || true ;;
+    esac
+}
+
 if [ "$action" = install ]; then
     mkdir -p "$prefix"
     files | tar -cf - -T - | (cd "$prefix" && tar -xof -) || {
         echo "install.sh: $prefix has only a part of cerveza; run this again, or with --uninstall" >&2
         exit 1
     }
+    index_pages
     echo "installed in $prefix; to begin, read: man cerveza"
 else
     files | while IFS= read -r file; do rm -f "$prefix/$file"; done
     rmdir "$prefix/libexec/cerveza" 2>/dev/null || true
+    index_pages
     echo "removed from $prefix"
 fi
