@@ -17,6 +17,8 @@ MANDIR = $(DESTDIR)$(PREFIX)/share/man
 BASHDIR = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 ZSHDIR = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 FISHDIR = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+# fish looks below /usr/local only if XDG_DATA_DIRS says so, but always here.
+FISHLINKS = $(if $(filter /usr/local,$(PREFIX)),$(patsubst completions/fish/%,"$(DESTDIR)/etc/fish/completions/%",$(wildcard completions/fish/*)))
 
 # `man -k` finds a page once it is in the index, which is made only of folders where man looks.
 INDEX_PAGES = case ":$$(manpath -q 2>/dev/null):" in *":$(MANDIR):"*) mandb --quiet || true ;; esac
@@ -98,6 +100,9 @@ install-built:
 	$(INSTALL) -m 644 completions/bash/* "$(BASHDIR)"
 	$(INSTALL) -m 644 completions/zsh/* "$(ZSHDIR)"
 	$(INSTALL) -m 644 completions/fish/* "$(FISHDIR)"
+	for link in $(FISHLINKS); do \
+	    $(INSTALL) -d "$${link%/*}" && ln -sfn "$(PREFIX)/share/fish/vendor_completions.d/$${link##*/}" "$$link" || exit; \
+	done
 	$(INDEX_PAGES)
 
 uninstall:
@@ -106,7 +111,7 @@ uninstall:
 	for page in man/*.[1-8]; do rm -f "$(MANDIR)/man$${page##*.}/$${page##*/}"; done
 	rm -f $(patsubst completions/bash/%,"$(BASHDIR)/%",$(wildcard completions/bash/*))
 	rm -f $(patsubst completions/zsh/%,"$(ZSHDIR)/%",$(wildcard completions/zsh/*))
-	rm -f $(patsubst completions/fish/%,"$(FISHDIR)/%",$(wildcard completions/fish/*))
+	rm -f $(patsubst completions/fish/%,"$(FISHDIR)/%",$(wildcard completions/fish/*)) $(FISHLINKS)
 	$(INDEX_PAGES)
 
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)

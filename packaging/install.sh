@@ -34,16 +34,26 @@ index_pages() {
     esac
 }
 
+# fish looks below /usr/local only if XDG_DATA_DIRS says so, but always in /etc/fish.
+fish_links() {
+    [ "$prefix" != /usr/local ] || for file in share/fish/vendor_completions.d/*; do echo "/etc/fish/completions/${file##*/}"; done
+}
+
 if [ "$action" = install ]; then
     mkdir -p "$prefix"
     files | tar -cf - -T - | (cd "$prefix" && tar -xof -) || {
         echo "install.sh: $prefix has only a part of cerveza; run this again, or with --uninstall" >&2
         exit 1
     }
+    fish_links | while IFS= read -r link; do
+        mkdir -p "${link%/*}"
+        ln -sf "$prefix/share/fish/vendor_completions.d/${link##*/}" "$link"
+    done
     index_pages
     echo "installed in $prefix; to begin, read: man cerveza"
 else
     files | while IFS= read -r file; do rm -f "$prefix/$file"; done
+    fish_links | while IFS= read -r link; do rm -f "$link"; done
     rmdir "$prefix/libexec/cerveza" 2>/dev/null || true
     index_pages
     echo "removed from $prefix"
