@@ -49,12 +49,12 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
             .hint("--volumes lists volumes"));
     }
     warn_of_globbed(&args.find.words, tool);
-    let regions = RegionArgs { read_limit: Some(args.find.timeout), ..args.find.region_args()? };
+    let regions = RegionArgs { read_limit: args.find.timeout, timeout: args.find.timeout, ..args.find.region_args()? };
     let query = Query::new(&args.find, io::stdin().lock())?;
     let saved = match &args.find.last {
         Some(path) => {
             query.check_is_local()?;
-            Some(read_saved(path)?)
+            Some(read_saved(path, &regions.region)?)
         }
         None => None,
     };

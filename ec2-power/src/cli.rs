@@ -10,7 +10,8 @@ use crate::leftovers::Leftovers;
 use crate::plan::{Rules, plan};
 use crate::resize::{check_type, note_reasons, resize};
 use cerveza_ec2::{
-    Accounts, Acted, By, Change, Ec2, block_on, check_records, locate, refuse_filters, report, report_with, time_notice,
+    Accounts, Acted, By, Change, Ec2, RegionArgs, block_on, check_records, locate, refuse_filters, report, report_with,
+    time_notice,
 };
 use cerveza_manners::{Column, Failure, Result, Status, Tool};
 use clap::CommandFactory;
@@ -24,7 +25,8 @@ pub fn command() -> clap::Command {
 pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
     let (job, words) = args.job()?;
     refuse_filters(&words, &job.command())?;
-    let (regions, most) = (args.regions()?, args.most()?);
+    let regions = RegionArgs { timeout: Some(args.wait_args.timeout), ..args.regions()? };
+    let most = args.most()?;
     let given = if args.allow_empty { read_given_unless_empty(&words, tool)? } else { Some(read_given(&words, tool)?) };
     let Some(given) = given else {
         tool.warn("stdin has no hosts, so there is nothing to do (--allow-empty)");
@@ -37,7 +39,6 @@ pub fn run(args: &Args, tool: &Tool) -> Result<Status> {
         accounts.warn_of_denied(tool);
         let rules = Rules { job: &job, zone: args.zone.as_deref(), even_failed: args.even_failed };
         let mut acted = plan(&rules, given.hosts, found);
-        accounts.connected().for_each(|ec2| ec2.set_timeout(args.wait_args.timeout));
         let refusal = carry_out(args, most, tool, &accounts, &job, &mut acted).await;
         (acted, refusal)
     })?;

@@ -86,7 +86,7 @@ pub(crate) fn is_refused(value: &Value) -> bool {
 fn address(record: &Record, field: Option<&str>) -> Result<String, String> {
     let text = |key: &str| record.str(key).filter(|text| !text.is_empty());
     match field {
-        Some(field) => text(field).ok_or_else(|| format!("the record has no address in \"{field}\"")),
+        Some(field) => record.text_at(field).ok_or_else(|| format!("the record has no address in \"{field}\"")),
         None => {
             let first = ["private_ip", "public_ip", "ipv6"].into_iter().find_map(text);
             Ok(first.unwrap_or_else(|| record.host().to_string()))

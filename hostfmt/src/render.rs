@@ -51,7 +51,7 @@ pub(crate) fn render(template: &Template, records: &[Arc<Record>], options: &Opt
     loop {
         let out: BTreeSet<usize> = refusals.iter().map(|refusal| refusal.host).collect();
         if !out.is_empty() && (!options.skip || out.len() == records.len()) {
-            return Err(refused(template, out.len(), &reasons(&refusals, name)));
+            return Err(refused(template, out.len(), &reasons(&refusals, name), options.skip));
         }
         let hosts: Vec<(usize, &Arc<Record>)> =
             records.iter().enumerate().filter(|(place, _)| !out.contains(place)).collect();
@@ -86,16 +86,18 @@ pub(crate) fn render(template: &Template, records: &[Arc<Record>], options: &Opt
     }
 }
 
-fn refused(template: &Template, count: usize, reasons: &[String]) -> Failure {
+fn refused(template: &Template, count: usize, reasons: &[String], skip: bool) -> Failure {
     let hosts = if count == 1 { "a host".to_string() } else { format!("{count} hosts") };
     let lacks_address = reasons.iter().any(|reason| reason.contains(": has no address"));
-    let lookup = lacks_address.then(|| format!("ec2-ls - | hostfmt {} looks up addresses; ", template.label));
-    Failure::usage(format!(
+    let lookup = lacks_address.then(|| format!("ec2-ls - | hostfmt {} looks up addresses", template.label));
+    let leave_out = (!skip).then(|| "--skip leaves them out and writes the others".to_string());
+    let hints: Vec<String> = lookup.into_iter().chain(leave_out).collect();
+    let failure = Failure::usage(format!(
         "{} cannot hold {hosts}, so nothing is written:\n  {}",
         template.label,
         reasons.join("\n  ")
-    ))
-    .hint(format!("{}--skip leaves them out and writes the others", lookup.unwrap_or_default()))
+    ));
+    if hints.is_empty() { failure } else { failure.hint(hints.join("; ")) }
 }
 
 /// Returns whether an error is about a field of a record, such as `h.tags.role is undefined`.

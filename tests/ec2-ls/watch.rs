@@ -15,7 +15,7 @@ fn watched(
     listings: usize,
 ) -> Outcome {
     let line = format!(
-        "bash -c 'ec2-ls --watch 1 {args} & while [ ! -e enough ]; do sleep 0.1; done; kill -INT $!; wait $!; echo \"[$?]\"'"
+        "bash -c 'env --default-signal=INT ec2-ls --watch 1 {args} & while [ ! -e enough ]; do sleep 0.1; done; kill -INT $!; wait $!; echo \"[$?]\"'"
     );
     std::thread::scope(|scope| {
         let run = scope.spawn(|| on_terminal_of(sandbox, size, &line));

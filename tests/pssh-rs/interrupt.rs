@@ -136,13 +136,13 @@ fn signal_reports_every_host_and_kills_the_run() {
 }
 
 #[test]
-fn sighup_under_nohup_is_ignored() {
+fn a_job_in_the_background_of_a_script_ignores_sigint_and_under_nohup_sighup() {
     let (sandbox, _sshd) = fleet();
     sandbox.file("fleet.jsonl", hosts(1));
     let begun = sandbox.dir().join("begun");
     let line = format!(
         "trap '' HUP; pssh-rs -- 'touch {0}; sleep 2; echo done' < fleet.jsonl & pid=$!; \
-         until [ -e {0} ]; do sleep 0.1; done; kill -HUP $pid; wait $pid",
+         until [ -e {0} ]; do sleep 0.1; done; kill -HUP $pid; kill -INT $pid; wait $pid",
         begun.display()
     );
     assert_eq!(sandbox.sh(&line).exits(0).records()[0]["stdout"], "done\n");

@@ -1,9 +1,9 @@
 //! Reads with a limit, and writes to stdout or to files. A file is written completely or not at all.
 
 use crate::{Failure, Result};
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs::{self, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// Reads all of `input`. Fails if it has more than `limit` bytes, for example because it is a device.
@@ -24,19 +24,25 @@ pub fn write_stdout(bytes: &[u8]) -> Result<()> {
     written.map_err(|error| Failure::stdout(&error))
 }
 
+/// The names of stdout and stderr. Where they lead to a file, it has what other programs have written too.
+const STDOUT: [&str; 3] = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+const STDERR: [&str; 3] = ["/dev/stderr", "/dev/fd/2", "/proc/self/fd/2"];
+
 /// Writes a temporary file beside `path` and renames it, so no reader ever sees half of it. Something else than a file,
 /// such as /dev/null or a pipe, is opened and written, because a rename would replace it.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let written = match fs::metadata(path) {
+        _ if STDOUT.iter().any(|name| path == Path::new(name)) => return write_stdout(bytes),
+        _ if STDERR.iter().any(|name| path == Path::new(name)) => io::stderr().write_all(bytes),
         Ok(found) if found.is_file() => {
             // Replace the file that a symbolic link leads to, not the link.
-            fs::canonicalize(path).and_then(|path| replace(&path, bytes, found.permissions()))
+            fs::canonicalize(path).and_then(|path| replace(&path, bytes, found.permissions(), Some(&found)))
         }
         Ok(_) => OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             // A symbolic link to a file that is not there yet stays a link.
             let target = fs::read_link(path).map(|link| path.parent().unwrap_or(Path::new("")).join(link));
-            replace(target.as_deref().unwrap_or(path), bytes, Permissions::from_mode(0o666))
+            replace(target.as_deref().unwrap_or(path), bytes, Permissions::from_mode(0o666), None)
         }
         Err(error) => Err(error),
     };
@@ -50,17 +56,24 @@ pub fn write_private_file(path: &Path, bytes: &[u8], executable: bool) -> Result
         fs::create_dir_all(folder)
             .map_err(|error| Failure::usage(format!("cannot make the folder {}: {error}", folder.display())))?;
     }
-    let written = replace(path, bytes, Permissions::from_mode(mode));
+    let written = replace(path, bytes, Permissions::from_mode(mode), None);
     written.map_err(|error| cannot_write(path, &error))
 }
 
-/// Writes a temporary file and renames it to `path`. The umask applies to a new file, as in a shell.
-fn replace(path: &Path, bytes: &[u8], permissions: Permissions) -> io::Result<()> {
+/// Writes a temporary file and renames it to `path`. The umask applies to a new file, as in a shell. A file that is
+/// replaced keeps its permissions, and its owner and group where that is allowed.
+fn replace(path: &Path, bytes: &[u8], permissions: Permissions, replaced: Option<&Metadata>) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder.to_path_buf(),
         _ => PathBuf::from("."),
     };
-    let mut file = tempfile::Builder::new().prefix(".cerveza-").permissions(permissions).tempfile_in(folder)?;
+    let mut builder = tempfile::Builder::new();
+    let mut file = builder.prefix(".cerveza-").permissions(permissions.clone()).tempfile_in(folder)?;
+    if let Some(old) = replaced {
+        let (owner, group) = (old.uid(), old.gid());
+        let _ = fchown(file.as_file(), Some(owner), Some(group)).or_else(|_| fchown(file.as_file(), None, Some(group)));
+        file.as_file().set_permissions(permissions)?;
+    }
     file.write_all(bytes)?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
@@ -82,11 +95,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (file, link) = (folder.path().join("user-data"), folder.path().join("link"));
         fs::write(&file, "an earlier, longer one").unwrap();
-        fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+        // A usual umask would make it 644.
+        fs::set_permissions(&file, Permissions::from_mode(0o666)).unwrap();
+        let is_root = std::os::unix::fs::chown(&file, Some(12), Some(34)).is_ok();
         std::os::unix::fs::symlink(&file, &link).unwrap();
         write_file(&link, b"new").unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"new");
-        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        let found = fs::metadata(&file).unwrap();
+        assert_eq!(found.mode() & 0o777, 0o666);
+        assert_eq!((found.uid(), found.gid()) == (12, 34), is_root);
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
         fs::remove_file(&file).unwrap();

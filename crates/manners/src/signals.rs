@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicI32, Ordering};
 /// The first signal of this process.
 static FIRST: AtomicI32 = AtomicI32::new(0);
 
-/// Returns the signals to handle: SIGINT, SIGTERM, and SIGHUP unless it is ignored, as with nohup(1).
+/// Returns the signals to handle: SIGTERM, and SIGINT and SIGHUP unless they are ignored. A shell script starts a job
+/// with `&` so that Ctrl-C does not reach it, and nohup(1) a program so that SIGHUP does not.
 pub fn ending_signals() -> Vec<i32> {
-    let mut signals = vec![SIGINT, SIGTERM];
-    if !is_ignored(SIGHUP) {
-        signals.push(SIGHUP);
-    }
+    let mut signals = vec![SIGTERM];
+    let is_ignored = |signal| is_ignored(signal).unwrap_or(signal == SIGHUP);
+    signals.extend([SIGINT, SIGHUP].into_iter().filter(|signal| !is_ignored(*signal)));
     signals
 }
 
@@ -43,10 +43,10 @@ pub(crate) fn die_interrupted() {
     });
 }
 
-/// Returns whether the process ignores the signal, also if the system does not say so.
-fn is_ignored(signal: i32) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(u64::MAX);
-    mask & (1 << (signal - 1)) != 0
+/// Returns whether the process ignores the signal, if the system says so, as Linux does.
+fn is_ignored(signal: i32) -> Option<bool> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
+    Some(mask & (1 << (signal - 1)) != 0)
 }

@@ -26,6 +26,12 @@ impl Record {
         }
         values
     }
+
+    /// Returns the first text at `path` that is not empty.
+    pub fn text_at(&self, path: &str) -> Option<String> {
+        let mut texts = self.values_at(path).into_iter().filter_map(|value| value.as_str().map(str::to_string));
+        texts.find(|text| !text.is_empty())
+    }
 }
 
 fn collect(value: Value, path: Option<&str>, values: &mut Vec<Value>) {

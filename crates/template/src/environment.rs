@@ -5,7 +5,7 @@ use base64::prelude::BASE64_STANDARD;
 use cerveza_manners::Failure;
 use cerveza_record::Value as Json;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, escape_formatter};
 
 /// Returns an environment in which a name that is missing is an error, values have the methods of Python, newlines at
 /// the end stay, and nothing is escaped.
@@ -21,9 +21,22 @@ pub fn environment() -> Environment<'static> {
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     // .get(), .split(), .startswith()...
     environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.set_formatter(|output, state, value| match value.is_none() {
+        true => Err(Error::new(ErrorKind::InvalidOperation, "a value is null: the filter default can replace it")),
+        false => escape_formatter(output, state, value),
+    });
+    environment.add_filter("default", default);
+    environment.add_filter("d", default);
     environment.add_filter("quote", quote);
     environment.add_filter("b64encode", |text: String| base64(&text));
     environment
+}
+
+/// Replaces a value that is undefined, or null as facts of EC2 are that do not exist. `lax` is that of Jinja: it also
+/// replaces what is false or empty.
+fn default(value: Value, other: Option<Value>, lax: Option<bool>) -> Value {
+    let is_missing = value.is_undefined() || value.is_none() || lax == Some(true) && !value.is_true();
+    if is_missing { other.unwrap_or_else(|| Value::from("")) } else { value }
 }
 
 /// Quotes a text as one word of the shell.

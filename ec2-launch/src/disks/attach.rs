@@ -35,17 +35,24 @@ pub async fn attach_volumes(
     let bar = progress.bar(needs.len() as u64, "volumes");
     let attached = ec2.attach_volumes(&needs, timeout, || bar.inc(1)).await;
     bar.finish_and_clear();
+    let mut failed = Failed::new();
     for (((at, slot), need), attached) in wanted.into_iter().zip(needs).zip(attached) {
-        let host = &mut acted[at];
         match attached {
-            Ok(()) => add_volume(&mut host.record, &need),
-            Err(failure) if host.result.is_ok() => {
-                let what = format!("it runs without its volume {} ({})", need.volume_id, slot.device);
-                host.result = Err(failure.within(what));
-            }
-            Err(_) => {}
+            Ok(()) => add_volume(&mut acted[at].record, &need),
+            Err(failure) => note(&mut failed, at, format!("{} ({})", need.volume_id, slot.device), failure),
         }
     }
+    for (at, (volumes, failure)) in failed {
+        let what = if volumes.len() == 1 { "volume" } else { "volumes" };
+        acted[at].result = Err(failure.within(format!("it runs without its {what} {}", volumes.join(", "))));
+    }
+}
+
+/// By the position of a host: its volumes that failed, and the first failure.
+type Failed = BTreeMap<usize, (Vec<String>, Failure)>;
+
+fn note(failed: &mut Failed, host: usize, volume: String, failure: Failure) {
+    failed.entry(host).or_insert_with(|| (Vec::new(), failure)).0.push(volume);
 }
 
 fn add_volume(record: &mut Record, need: &AttachNeed) {
@@ -88,24 +95,28 @@ pub async fn tag_volumes(ec2: &Ec2, acted: &mut [Acted], slots: &[&[DiskSlot]]) 
             }
         }
     }
+    let mut failed = Failed::new();
     for ((region, set), volumes) in tagged {
         let ids: Vec<String> = volumes.iter().map(|(_, id)| id.clone()).collect();
         let tags: Vec<_> = set.into_iter().map(|(key, value)| (key, Some(value))).collect();
         let results = ec2.tag(&region, &ids, &tags).await;
         for ((at, id), result) in volumes.into_iter().zip(results) {
-            let host = &mut acted[at];
-            if let Err(failure) = result
-                && host.result.is_ok()
-            {
-                host.result = Err(not_tagged(failure, &id));
+            if let Err(failure) = result {
+                note(&mut failed, at, id, failure);
             }
         }
     }
+    for (at, (volumes, failure)) in failed {
+        acted[at].result = Err(not_tagged(failure, &volumes));
+    }
 }
 
-fn not_tagged(failure: Failure, volume: &str) -> Failure {
+fn not_tagged(failure: Failure, volumes: &[String]) -> Failure {
     let is_hinted = failure.hint.is_some();
-    let failure = failure.within(format!("it runs, but its volume {volume} lacks the tags for its position"));
+    let failure = failure.within(match volumes {
+        [volume] => format!("it runs, but its volume {volume} lacks the tags for its position"),
+        volumes => format!("it runs, but its volumes {} lack the tags for their positions", volumes.join(", ")),
+    });
     if is_hinted { failure } else { failure.hint("run the same command again before the instance is terminated") }
 }
 

@@ -140,7 +140,7 @@ fn target(record: &Record, wanted: &SshTarget) -> Result<(String, u16), Failure>
     let field = |key: &str| record.str(key).filter(|value| !value.is_empty());
     let address = match wanted.address.as_deref() {
         None => ["private_ip", "public_ip"].into_iter().find_map(field).or_else(|| field("host")),
-        Some(key) => field(key),
+        Some(path) => record.text_at(path),
     };
     let address = address.ok_or_else(|| {
         let key = wanted.address.as_deref().unwrap_or("private_ip");

@@ -43,6 +43,10 @@ impl RootPlan<'_> {
                         _ => format!("the root device of the image {id} is not known: list it in `volumes` instead"),
                     };
                     problems.push(("root volume".to_string(), why));
+                } else if matches!(self.image.root, RootDevice::Unknown) && self.template.is_none() {
+                    notes.push(format!(
+                        "the root volume stays as the image {id} has it, perhaps without encryption: its root device is not known"
+                    ));
                 }
                 return (problems, notes);
             }

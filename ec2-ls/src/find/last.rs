@@ -17,6 +17,8 @@ const ZONES: usize = 16;
 
 /// A saved listing.
 pub struct Saved {
+    /// Its file.
+    pub name: String,
     pub records: Vec<Record>,
     /// When it was saved, in RFC 3339.
     time: String,
@@ -36,9 +38,9 @@ pub struct Refreshed {
     pub failed: Vec<(String, Failure, Vec<Record>)>,
 }
 
-/// Reads a listing that was saved with `ec2-ls > FILE`.
-pub fn read_saved(path: &Path) -> Result<Saved> {
-    let name = path.display();
+/// Reads a listing that was saved with `ec2-ls > FILE`: its hosts in `regions`, or in all if there are none.
+pub fn read_saved(path: &Path, regions: &[String]) -> Result<Saved> {
+    let name = path.display().to_string();
     let cannot = |why: &dyn std::fmt::Display| Failure::usage(format!("cannot read {name}: {why}"));
     let file = File::open(path).map_err(|error| cannot(&error))?;
     let changed = file.metadata().and_then(|metadata| metadata.modified()).map_err(|error| cannot(&error))?;
@@ -54,9 +56,14 @@ pub fn read_saved(path: &Path) -> Result<Saved> {
             }
         }
     }
+    if records.is_empty() {
+        return Err(Failure::usage(format!("{name}: it has no hosts")));
+    }
+    let has_all = regions.is_empty() || regions.iter().any(|region| region == "all");
+    let is_in = |record: &Record| record.str("region").is_some_and(|region| regions.contains(&region));
     let mut seen = HashSet::new();
-    records.retain(|record| seen.insert(record.str("instance_id")));
-    Ok(Saved { records, time: humantime::format_rfc3339_seconds(changed).to_string() })
+    records.retain(|record| (has_all || is_in(record)) && seen.insert(record.str("instance_id")));
+    Ok(Saved { name, records, time: humantime::format_rfc3339_seconds(changed).to_string() })
 }
 
 fn is_place_known(record: &Record) -> bool {

@@ -78,11 +78,14 @@ impl<'a> Finder<'a> {
         self.search().places()
     }
 
-    /// Returns where these hosts were looked for, or where everything was if there are none: ` in us-east-1`. Empty for
-    /// a saved listing.
+    /// Returns where these hosts were looked for, or where everything was if there are none: ` in us-east-1`, or
+    /// ` in fleet.jsonl`.
     pub fn looked_in(&self, hosts: &[Record]) -> String {
+        if let Some(saved) = self.saved {
+            return format!(" in {}", saved.name);
+        }
         let search = self.search();
-        let places = if self.saved.is_some() { Vec::new() } else { search.places().unwrap_or_default() };
+        let places = search.places().unwrap_or_default();
         let is_asked = |place: &Place<'_>| hosts.is_empty() || hosts.iter().any(|host| search.is_in(host, place));
         let regions = places.into_iter().filter(is_asked).map(|place| place.region);
         let regions: BTreeSet<String> = regions.filter(|region| !region.is_empty()).collect();

@@ -94,11 +94,11 @@ pub struct FindArgs {
     #[arg(long, value_name = "FILE")]
     pub last: Option<PathBuf>,
 
-    /// Time limit for each answer of a region
+    /// Time limit for each answer of a region, and for each part of it
     ///
-    /// A region that exceeds it is reported, and the others are listed.
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "20s", help_heading = "Regions and accounts", hide_short_help = true)]
-    pub timeout: Duration,
+    /// A region that exceeds it is reported, and the others are listed [default: 20s; 5m while EC2 throttles].
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Regions and accounts", hide_short_help = true)]
+    pub timeout: Option<Duration>,
 
     /// Exit with 1 if nothing is found
     #[arg(long, hide_short_help = true)]

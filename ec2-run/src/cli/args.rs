@@ -144,6 +144,13 @@ pub struct Args {
     pub progress: ProgressArgs,
 }
 
+impl Args {
+    /// Returns where the hosts are looked up. While SSM throttles, --api-timeout is the limit too.
+    pub fn regions(&self) -> RegionArgs {
+        RegionArgs { timeout: Some(self.api_timeout), ..self.region.clone() }
+    }
+}
+
 const RUN: &str = "What to run";
 const LIMITS: &str = "Limits";
 const OUTPUT: &str = "Output";

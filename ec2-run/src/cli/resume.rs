@@ -36,7 +36,7 @@ pub async fn records(args: &Args, tool: &Tool) -> Result<Vec<Record>> {
 }
 
 async fn listed(args: &Args) -> Result<Vec<Record>> {
-    let accounts = Accounts::connect(&args.region, &[]).await;
+    let accounts = Accounts::connect(&args.regions(), &[]).await;
     let mut records = Vec::new();
     for id in &args.command {
         let before = records.len();

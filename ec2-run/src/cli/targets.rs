@@ -2,7 +2,7 @@
 
 use crate::cli::args::Args;
 use crate::run::target::{Instance, Place, Problem, Target};
-use cerveza_ec2::{Accounts, By, Ec2, Found, check_records, locate, refuse_filters};
+use cerveza_ec2::{Accounts, By, Ec2, Found, check_identity, check_records, locate, refuse_filters};
 use cerveza_manners::{Failure, Result, Status, Tool};
 use cerveza_record::Record;
 use cerveza_results::{HostStatus, Phase, without_result};
@@ -21,7 +21,7 @@ pub struct GivenHosts {
 pub fn read_hosts(args: &Args, tool: &Tool) -> Result<GivenHosts> {
     refuse_filters(&args.hosts, "ec2-run")?;
     let (records, excluded) = read_hosts_and_excluded(&args.hosts, &args.exclude, tool)
-        .map_err(|failure| if args.hosts.is_empty() { failure.hint(HOSTS) } else { failure })?;
+        .map_err(|failure| if failure.message.starts_with("no hosts") { failure.hint(HOSTS) } else { failure })?;
     check_records(&records)?;
     Ok(GivenHosts { records, excluded })
 }
@@ -34,7 +34,7 @@ pub async fn find_instances(
     tool: &Tool,
 ) -> Result<(Accounts, Vec<Target>, Option<Failure>)> {
     let given = Given { hosts: records, possible_names: Vec::new() };
-    let (accounts, found) = locate(&args.region, &given, By::Record).await;
+    let (accounts, found) = locate(&args.regions(), &given, By::Record).await;
     accounts.warn_of_denied(tool);
     let mut why_none = None;
     let mut hosts: Vec<(Record, Found)> = given.hosts.into_iter().zip(found).collect();
@@ -88,7 +88,8 @@ fn target(record: Record, found: Found, accounts: &Accounts, resume: bool) -> Ta
         let problem = Problem { status: HostStatus::Unreachable, phase: Phase::Lookup, why };
         return Target { record: without_result(&record), instance: Err(problem) };
     }
-    let instance = match found.instance(&record) {
+    let checked = |instance: Record| check_identity(&record, &instance).map(|()| instance);
+    let instance = match found.instance(&record).and_then(checked) {
         Ok(instance) => instance,
         Err(failure) => return Target { record, instance: Err(not_found(&failure)) },
     };

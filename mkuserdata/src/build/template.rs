@@ -93,6 +93,10 @@ mod tests {
     fn default_replaces_a_missing_name() {
         assert_eq!(render("{{ domain | default('x.org') }}").unwrap(), "x.org");
         assert_eq!(render("{{ tags.team | default('dba') }}").unwrap(), "dba");
+        assert_eq!(render("{{ none | default('x') }} {{ '' | default('y', true) }} {{ nobody | d }}").unwrap(), "x y ");
+        assert_eq!(render("{% if none %}y{% else %}n{% endif %}").unwrap(), "n");
+        let why = render("{{ none }}").unwrap_err();
+        assert_eq!(why, "x.html.j2: line 1: a value is null: the filter default can replace it");
         assert_eq!(render("{% if tags.team is defined %}y{% else %}n{% endif %}").unwrap(), "n");
     }
 

@@ -6,6 +6,7 @@ use cerveza_manners::{ADDRESS_KEYS, OutputArgs, ProgressArgs, Variable, fixed_wo
 use cerveza_results::{DisplayArgs, RolloutArgs};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, ValueHint};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -115,13 +116,14 @@ pub struct Args {
     /// Tried before the keys of the agent. May be given more than once, or as a list separated by colons
     /// [default: IdentityFile of ssh_config, else the usual files in ~/.ssh, after the keys of the agent].
     #[arg(short, long, value_name = "FILE", env = "PSSH_RS_IDENTITY", hide_env_values = true, value_delimiter = ':',
-        value_parser = OsStringValueParser::new().map(PathBuf::from), help_heading = SSH)]
+        value_parser = OsStringValueParser::new().map(in_home), help_heading = SSH)]
     pub identity: Vec<PathBuf>,
 
     /// Read this file instead of ~/.ssh/config and /etc/ssh/ssh_config
     ///
     /// `none` reads no file.
-    #[arg(short = 'F', long, value_name = "FILE", env = "PSSH_RS_SSH_CONFIG", hide_env_values = true, help_heading = SSH, hide_short_help = true)]
+    #[arg(short = 'F', long, value_name = "FILE", env = "PSSH_RS_SSH_CONFIG", hide_env_values = true,
+        value_parser = OsStringValueParser::new().map(in_home), help_heading = SSH, hide_short_help = true)]
     pub ssh_config: Option<PathBuf>,
 
     /// Set an option of ssh_config(5), like `ssh -o`
@@ -161,7 +163,7 @@ pub struct Args {
     /// May be given more than once, or as a list separated by colons. `--host-key accept-new` adds to the first file
     /// [default: UserKnownHostsFile and GlobalKnownHostsFile of ssh_config].
     #[arg(long, value_name = "FILE", env = "PSSH_RS_KNOWN_HOSTS", hide_env_values = true, value_delimiter = ':',
-        value_parser = OsStringValueParser::new().map(PathBuf::from), help_heading = SSH, hide_short_help = true)]
+        value_parser = OsStringValueParser::new().map(in_home), help_heading = SSH, hide_short_help = true)]
     pub known_hosts: Vec<PathBuf>,
 
     /// Time limit for each host, as in 90 or 5m
@@ -225,6 +227,15 @@ pub struct Args {
 
     #[command(flatten)]
     pub progress: ProgressArgs,
+}
+
+/// Expands `~/`, which shells leave alone in `--identity=~/x`, after a colon, and in a variable in quotes. ssh(1) does too.
+fn in_home(file: OsString) -> PathBuf {
+    let file = PathBuf::from(file);
+    match (file.strip_prefix("~"), std::env::home_dir()) {
+        (Ok(below), Some(home)) => home.join(below),
+        _ => file,
+    }
 }
 
 /// Returns the files of an option. An empty value in the environment is no file.

@@ -135,7 +135,8 @@ fn execute(
     let interrupted = interrupted.map_err(|error| Failure::usage(format!("cannot start a thread: {error}")))?;
     let took = io::stderr().is_terminal().then(|| begun.elapsed());
     summary.copied_to = copied_to;
-    summary.waited_for = counts.waited_for.load(Ordering::Relaxed) as usize;
+    summary.waited_for = counts.waited_for.load(Ordering::Relaxed);
+    summary.partly_copied = counts.partly_copied.load(Ordering::Relaxed);
     let status = finish_results(out, &summary, took, interrupted, tool);
     // A name that is also a file has been warned of.
     if let Some(host) = counts.unresolved.get().filter(|host| !Path::new(host).exists()) {

@@ -37,7 +37,7 @@ fn name(record: Record, choice: AddressChoice<'_>) -> NamedHost {
     let address = match choice.address {
         None => Ok(ADDRESS_FIELDS.into_iter().find_map(field)),
         Some("host") => Ok(None),
-        Some(key) => field(key).map(Some).ok_or_else(|| format!("the record has no address in {key:?}")),
+        Some(path) => record.text_at(path).map(Some).ok_or_else(|| format!("the record has no address in {path:?}")),
     };
     let (own_user, name) = split_user(record.host());
     // The name of a host that is elsewhere may hold anything.

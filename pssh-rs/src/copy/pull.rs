@@ -228,10 +228,16 @@ impl Pull<'_> {
         let filled = self.fill(&handle, path, &mut file, at, &found, &cannot);
         let filled = self.remote.finish(&handle, path, filled);
         drop(handle);
+        let take_place = || match folder.rename(&temporary, name) {
+            // Another run has copied the same file at the same time, under the same temporary name.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match folder.stat(name)? {
+                Some(here) if local::is_file(&here) && is_same(&here, &found) => Ok(()),
+                _ => Err(error),
+            },
+            placed => placed,
+        };
         let placed = filled.and_then(|()| {
-            local::finish(&file, found.permissions(), times)
-                .and_then(|()| folder.rename(&temporary, name))
-                .map_err(cannot)
+            local::finish(&file, found.permissions(), times).and_then(|()| take_place()).map_err(cannot)
         });
         match placed {
             Ok(()) => {}
@@ -268,11 +274,9 @@ impl Pull<'_> {
         while left > 0 {
             let read = self.remote.read(handle, path, &mut self.buffer)?;
             let taken = left.min(read as u64) as usize;
-            if taken == 0 && endless {
-                break;
-            }
+            // Files in /sys have fewer bytes than their size says.
             if taken == 0 {
-                return Err(changed());
+                break;
             }
             if endless && u64::MAX - left > MOST_OF_EMPTY {
                 let what = format!("its size is 0, and more than {} MiB came", MOST_OF_EMPTY >> 20);

@@ -163,7 +163,15 @@ impl Push<'_> {
         })();
         let filled = self.remote.finish(&handle, target, filled);
         drop(handle);
-        match filled.and_then(|()| self.take_place(&temporary, target)) {
+        let placed = filled.and_then(|()| match self.take_place(&temporary, target) {
+            // Another run has copied the same file at the same time, under the same temporary name.
+            Err(cause) if cause.is_missing() => match self.remote.lstat(target)? {
+                Some(found) if is_same(&found, entry) => Ok(()),
+                _ => Err(cause),
+            },
+            placed => placed,
+        });
+        match placed {
             Ok(()) => {}
             Err(cause) if cause.is_end() => return Err(cause),
             Err(cause) => {

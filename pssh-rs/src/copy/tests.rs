@@ -266,6 +266,28 @@ fn a_source_that_changes_during_a_push_leaves_no_file() {
 }
 
 #[test]
+fn two_runs_copy_the_same_file_at_the_same_time() {
+    let server = Server::sftp();
+    let (source, target, back) = (server.path("source"), server.path("target"), server.path("back"));
+    fs::write(&source, vec![7; 40_000_000]).unwrap();
+    let twice = |copy: &(dyn Fn() -> Result<Copied, Box<CopyError>> + Sync)| {
+        std::thread::scope(|scope| [scope.spawn(copy), scope.spawn(copy)].map(|run| run.join().unwrap().unwrap()))
+    };
+    twice(&|| server.push(&source, &target));
+    twice(&|| server.pull(&source, &back, "h"));
+    for copy in [target, back.join("h/source")] {
+        assert!(fs::read(&copy).unwrap() == fs::read(&source).unwrap(), "{}", copy.display());
+    }
+}
+
+#[test]
+fn a_file_of_the_kernel_is_shorter_than_its_size() {
+    let server = Server::sftp();
+    server.pull("/sys/class/net/lo/mtu", &server.path("back"), "h").unwrap();
+    assert_eq!(fs::read("/sys/class/net/lo/mtu").unwrap(), fs::read(server.path("back/h/mtu")).unwrap());
+}
+
+#[test]
 fn permission_denied_names_the_path() {
     let server = Server::start("Subsystem sftp internal-sftp -R", "");
     let (source, target) = (server.path("f"), server.path("g"));

@@ -40,6 +40,8 @@ pub struct RunCounts {
     pub failed: AtomicU64,
     /// Hosts that were tried again because of `--wait`.
     pub waited_for: AtomicU64,
+    /// Hosts on which not everything was copied.
+    pub partly_copied: AtomicU64,
     /// The first host whose address was not found, if only its name is known.
     pub unresolved: OnceLock<String>,
 }

@@ -239,6 +239,9 @@ impl<'a> Runner<'a> {
         if outcome.phase == Some(Phase::Resolve) && outcome.status == HostStatus::Unreachable && is_only_name {
             self.counts.unresolved.get_or_init(|| target.address.clone());
         }
+        if outcome.copied.as_ref().is_some_and(|copied| !copied.skipped.is_empty()) {
+            self.counts.partly_copied.fetch_add(1, Ordering::Relaxed);
+        }
         self.schedule.add_mark(outcome.mark());
         self.queue.send_outcome(index, outcome);
     }
@@ -282,9 +285,11 @@ impl<'a> Runner<'a> {
 impl Running {
     /// Adds times and the number of attempts to an outcome.
     fn complete(&self, outcome: Outcome) -> Outcome {
-        let was_tried = outcome.status != HostStatus::Skipped && outcome.retry != Retry::Again;
+        if outcome.status == HostStatus::Skipped {
+            return Outcome { attempts: self.turn.attempts, phase: None, ..outcome };
+        }
         Outcome {
-            attempts: self.turn.attempts + u32::from(was_tried),
+            attempts: self.turn.attempts + u32::from(outcome.retry != Retry::Again),
             started_at: Some(self.started_at),
             duration: self.begun.elapsed(),
             ..outcome

@@ -135,10 +135,13 @@ impl Reader<'_> {
     /// Returns files that ssh prints in one line and expanded. It does not show which blanks are part of a name.
     fn known_hosts(&mut self, keyword: &str) -> Vec<PathBuf> {
         let lower = keyword.to_ascii_lowercase();
-        if self.scan.known_hosts_with_blanks && self.changed(&lower).is_some() {
+        let files = self.dump.bytes(&lower).unwrap_or_default();
+        let has = |part: &Vec<u8>| files.windows(part.len()).any(|found| found == part.as_slice());
+        if self.changed(&lower).is_some() && self.scan.known_hosts_blanks.iter().any(has) {
             self.needs.push((Phase::HostKey, format!("{keyword} (a name with a blank)")));
+            return Vec::new();
         }
-        let files = self.dump.bytes(&lower).unwrap_or_default().split(|&byte| byte == b' ');
+        let files = files.split(|&byte| byte == b' ');
         let files = files.filter(|file| !file.is_empty() && !file.eq_ignore_ascii_case(b"none"));
         files.map(|file| path(self.in_home(file))).collect()
     }

@@ -22,8 +22,9 @@ pub struct Scan {
     pub algorithms: BTreeSet<String>,
     /// Whether some line is `ServerAliveInterval 0`.
     pub alive_off: bool,
-    /// Whether the name of a file of known hosts has a blank.
-    pub known_hosts_with_blanks: bool,
+    /// Of each name of a file of known hosts that has a blank, the part from there to the next token or variable, which
+    /// ssh prints as it is.
+    pub known_hosts_blanks: BTreeSet<Vec<u8>>,
     /// Why ssh must be asked about each host.
     pub unsure: Option<String>,
 }
@@ -87,7 +88,12 @@ impl Scan {
             "proxyjump" => self.jumps(rest),
             "hostname" => self.hostnames.extend(words(rest, false).into_iter().filter(|name| name.contains(&b'%'))),
             "userknownhostsfile" | "globalknownhostsfile" => {
-                self.known_hosts_with_blanks |= words(rest, false).iter().any(|file| file.contains(&b' '));
+                let files = words(rest, false);
+                let part = |file: &Vec<u8>| {
+                    let rest = &file[file.iter().position(|byte| *byte == b' ')?..];
+                    rest.split(|byte| b"%$".contains(byte)).next().map(<[u8]>::to_vec)
+                };
+                self.known_hosts_blanks.extend(files.iter().filter_map(part));
             }
             "serveraliveinterval" => self.alive_off |= is_zero(rest),
             // Only later versions of ssh expand such values.
@@ -209,8 +215,9 @@ mod tests {
         assert_eq!(found.unsure, None);
         let found = scan("HostName=%h.x\nhostname %h.x\nHostName a");
         assert_eq!(found.hostnames, [b"%h.x".to_vec()].into());
-        let is_blank = |text| scan(text).known_hosts_with_blanks;
-        assert!(is_blank("UserKnownHostsFile c \"a b\"") && !is_blank("UserKnownHostsFile a b"));
+        let blanks = |text| scan(text).known_hosts_blanks.into_iter().map(|part| String::from_utf8(part).unwrap());
+        assert_eq!(blanks("UserKnownHostsFile a b").count(), 0);
+        assert!(blanks("UserKnownHostsFile c \"~/a b/%h\" \"d e f\"").eq([" b/", " e f"]));
     }
 
     #[test]

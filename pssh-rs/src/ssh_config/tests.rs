@@ -129,7 +129,7 @@ fn all_options_are_read_and_their_tokens_expanded() {
 
 #[test]
 fn a_known_hosts_file_with_a_blank_needs_the_openssh_engine() {
-    let config = Config::new("Host web1\n UserKnownHostsFile \"/a b/c\"\n");
+    let config = Config::new("Host web1\n UserKnownHostsFile \"/a b/c\"\nHost web2\n UserKnownHostsFile /a /b\n");
     let needs = |name| config.found(&[host(name)]).0.remove(0).unwrap().options.needs_openssh.clone();
     assert_eq!(needs("web1"), [(Phase::HostKey, "UserKnownHostsFile (a name with a blank)".to_string())]);
     assert_eq!(needs("web2"), []);

@@ -141,6 +141,9 @@ fn summary_word(host: &Acted, dry_run: bool) -> String {
         (Err(_), PROTECTED | SKIPPED) => host.action.to_string(),
         // Half-done work: the action was done, and something else failed.
         (Err(_), "launched" | "started") => format!("{} with errors", host.action),
+        (Err(_), "terminate") if host.record.str("state").as_deref() == Some("terminated") => {
+            "terminated with errors".to_string()
+        }
         (Err(_), _) => "failed".to_string(),
         (Ok(()), NO_ACTION | "leave") => "left as is".to_string(),
         (Ok(()), action) if dry_run => format!("to {action}"),

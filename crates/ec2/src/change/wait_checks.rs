@@ -4,6 +4,7 @@ use crate::change::acted::{Acted, chosen};
 use crate::change::limit::Limit;
 use crate::change::wait::WaitArgs;
 use crate::client::Ec2;
+use crate::client::failure::is_denied;
 use crate::describe::find::by_region;
 use crate::describe::status::Health;
 use cerveza_manners::{Failure, ProgressArgs, Result};
@@ -45,6 +46,8 @@ impl Ec2 {
                     Err(failure) => seen.extend(ids.into_iter().map(|id| (id, Err(failure.clone())))),
                 }
             }
+            // Without the permission, the checks stay unknown.
+            let is_denied = seen.values().any(|health| health.as_ref().is_err_and(is_denied));
             let before = open.len();
             let is_ok = |health: &Health| health.status_checks.as_deref() == Some("ok");
             open.retain(|(_, id)| !matches!(seen.get(id), Some(Ok(health)) if is_ok(health)));
@@ -52,7 +55,7 @@ impl Ec2 {
                 bar.inc((before - open.len()) as u64);
                 limit.progressed();
             }
-            if open.is_empty() || limit.is_over() || self.is_interrupted() {
+            if open.is_empty() || is_denied || limit.is_over() || self.is_interrupted() {
                 break;
             }
             tokio::select! {
@@ -77,6 +80,9 @@ impl Ec2 {
         let seen = match last {
             Some(Ok(Health { status_checks: Some(checks), .. })) => format!("its status checks are {checks}"),
             Some(Ok(_)) => "it has no status checks".to_string(),
+            Some(Err(failure)) if is_denied(failure) => {
+                return failure.clone().within("its status checks are unknown");
+            }
             Some(Err(failure)) => format!("its status checks are unknown: {failure}"),
             None => "its status checks were not seen".to_string(),
         };

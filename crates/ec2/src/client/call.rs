@@ -25,6 +25,9 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 /// The call that begins a command on hosts.
 pub(crate) const SEND_COMMAND: &str = "SendCommand";
 
+/// The call that remembers a host once it is launched, so it belongs to what Ctrl-C finishes.
+pub(crate) const PUT_PARAMETER: &str = "PutParameter";
+
 /// What a call gives.
 pub(crate) type Answer<T, E> = Result<T, SdkError<E, HttpResponse>>;
 
@@ -195,7 +198,7 @@ impl Ec2 {
     /// A call that did not reach EC2, or that has the same effect twice and whose answer got lost, is made again a few
     /// times. An id that is not found is tried again for [`VISIBLE_AFTER`](crate::VISIBLE_AFTER), because EC2 may have
     /// given it a moment ago; `in_batches` does so for calls with many ids. The error of a change that may have been
-    /// made is returned at once (`is_ambiguous`). Ctrl-C ends all waiting.
+    /// made is returned at once (`is_ambiguous`). Ctrl-C ends all waiting, except that of [`PUT_PARAMETER`].
     pub(crate) async fn call<T, E: CallError>(
         &self,
         name: &'static str,
@@ -246,7 +249,8 @@ impl Ec2 {
     /// Waits for `work`, but not after Ctrl-C, nor when nothing makes progress. What is ready goes on in any case:
     /// after Ctrl-C a run still finishes what it has begun.
     async fn waiting<T>(&self, name: &str, begun: Instant, work: impl Future<Output = T>) -> Result<T, NotSent> {
-        let (sends, goes_on) = (name == SEND_COMMAND, self.calls.goes_on.load(Ordering::Relaxed));
+        let sends = name == SEND_COMMAND;
+        let goes_on = name == PUT_PARAMETER || self.calls.goes_on.load(Ordering::Relaxed);
         tokio::select! {
             biased;
             done = work => Ok(done),

@@ -155,6 +155,7 @@ impl Ec2 {
             calls: Calls::new(max_attempts),
         };
         args.read_limit.into_iter().for_each(|limit| ec2.set_read_limit(limit));
+        args.timeout.into_iter().for_each(|limit| ec2.set_timeout(limit));
         if ec2.regions.iter().any(|region| region == ALL) {
             ec2.regions = ec2.enabled_regions(home.as_deref().unwrap_or("us-east-1")).await?;
         }

@@ -32,12 +32,23 @@ pub struct RegionArgs {
     /// How long a call that only reads may take, with its repeats, if the tool has a limit of its own.
     #[arg(skip)]
     pub read_limit: Option<Duration>,
+
+    /// How long a throttled call is made again, while nothing makes progress.
+    #[arg(skip)]
+    pub timeout: Option<Duration>,
 }
 
 impl Default for RegionArgs {
     fn default() -> RegionArgs {
         let connect_timeout = Duration::from_secs(5);
-        RegionArgs { region: Vec::new(), account: Vec::new(), connect_timeout, has_one_region: false, read_limit: None }
+        RegionArgs {
+            region: Vec::new(),
+            account: Vec::new(),
+            connect_timeout,
+            has_one_region: false,
+            read_limit: None,
+            timeout: None,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::instance::LIVE_STATES;
 use crate::instance::id::is_instance_id;
 use crate::resources::address::Address;
 use cerveza_manners::{Failure, Result};
+use cerveza_record::{Record, Value};
 use futures_util::stream::{self, StreamExt};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -73,10 +74,13 @@ impl Ec2 {
                     Some(id) => (Vec::new(), Err(Failure::unreached(format!("{id} has its name now")))),
                     None => self.release_of(host, addresses).await,
                 };
-                host.record.set("released_addresses", released);
                 if let Err(failure) = result {
-                    host.result = Err(kept(failure));
+                    let left = addresses.iter().map(|address| address.public_ip.clone());
+                    let left: Vec<String> = left.filter(|address| !released.contains(address)).collect();
+                    host.result = Err(kept(failure, &left));
+                    keep(&mut host.record, left);
                 }
+                host.record.set("released_addresses", released);
             })
             .await;
     }
@@ -135,10 +139,23 @@ fn key(host: &Acted) -> (String, String) {
     (host.instance_key().0, host.record.host().to_string())
 }
 
-fn kept(failure: Failure) -> Failure {
-    failure.within("it is terminated, but its elastic IP is not released")
+/// Adds addresses to those that outlive the instance.
+fn keep(record: &mut Record, addresses: Vec<String>) {
+    let mut kept = match record.get("kept_addresses") {
+        Some(Value::Array(kept)) => kept,
+        _ => Vec::new(),
+    };
+    kept.extend(addresses.into_iter().map(Value::from));
+    record.set("kept_addresses", kept);
+}
+
+/// Returns the failure of a host that keeps these addresses.
+fn kept(failure: Failure, addresses: &[String]) -> Failure {
+    let name = |address: &String| format!(" {address}");
+    let names: String = addresses.iter().map(name).collect::<Vec<_>>().join(",");
+    failure.within(format!("it is terminated, but its elastic IP{names} is not released"))
 }
 
 fn fail<'a, 'b: 'a>(hosts: impl Iterator<Item = &'a mut &'b mut Acted>, failure: &Failure) {
-    hosts.for_each(|host| host.result = Err(kept(failure.clone())));
+    hosts.for_each(|host| host.result = Err(kept(failure.clone(), &[])));
 }

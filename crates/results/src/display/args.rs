@@ -12,11 +12,11 @@ pub struct DisplayArgs {
     /// Show equal output once, with the hosts that printed it
     ///
     /// Shown at the end, as text for people, also in a pipe.
-    #[arg(short = 'b', long, conflicts_with_all = ["diff", "ordered"], help_heading = "Output")]
+    #[arg(short = 'b', long, conflicts_with_all = ["diff", "ordered", "sort"], help_heading = "Output")]
     pub group: bool,
 
     /// Like --group, and show how other outputs differ from the most common one
-    #[arg(long, conflicts_with = "ordered", help_heading = "Output", hide_short_help = true)]
+    #[arg(long, conflicts_with_all = ["ordered", "sort"], help_heading = "Output", hide_short_help = true)]
     pub diff: bool,
 
     /// Show hosts in the order of the input
@@ -28,7 +28,7 @@ pub struct DisplayArgs {
     /// Write each line as `host: text`, also to a pipe
     ///
     /// pssh-rs writes lines as they arrive, ec2-run when a host is done. dshbak(1) and awk(1) can read this format.
-    #[arg(long, conflicts_with_all = ["group", "diff"], help_heading = "Output", hide_short_help = true)]
+    #[arg(long, conflicts_with_all = ["group", "diff", "sort"], help_heading = "Output", hide_short_help = true)]
     pub lines: bool,
 
     /// Do not escape control characters on the terminal

@@ -14,9 +14,11 @@ const LONGEST_LIST: usize = 100;
 pub struct Summary {
     hosts: BTreeMap<HostStatus, Vec<String>>,
     /// How many hosts were tried again because of `--wait`.
-    pub waited_for: usize,
+    pub waited_for: u64,
     /// The folders that files were copied to.
     pub copied_to: Vec<String>,
+    /// On how many hosts not everything was copied.
+    pub partly_copied: u64,
     /// Hosts whose files of `--outdir` are incomplete.
     unwritten: Vec<String>,
 }
@@ -41,8 +43,11 @@ impl Summary {
         let waited_for = (self.waited_for > 0).then(|| format!("{} waited for", self.waited_for));
         let copied_to = (!self.copied_to.is_empty() && self.hosts.contains_key(&HostStatus::Ok))
             .then(|| format!("copied to {}", self.copied_to.join(", ")));
+        let partly_copied = (self.partly_copied > 0)
+            .then(|| format!("not all was copied on {}, see copied in the records", self.partly_copied));
         let parts = parts
             .chain(copied_to)
+            .chain(partly_copied)
             .chain(waited_for)
             .chain(unwritten)
             .chain(took.map(|took| format!("took {}", short_time(took))));
@@ -124,6 +129,10 @@ mod tests {
         all.waited_for = 2;
         all.copied_to = vec!["pulled/".to_string()];
         assert_eq!(all.line(TOOK), "1 ok; 1 auth: b; copied to pulled/; 2 waited for; took 3.2s");
+        all.partly_copied = 1;
+        let line =
+            "1 ok; 1 auth: b; copied to pulled/; not all was copied on 1, see copied in the records; 2 waited for";
+        assert_eq!(all.line(None), line);
     }
 
     #[test]
