@@ -3,7 +3,7 @@
 use super::roff;
 
 /// The date of the pages, set by hand: the same sources always give the same pages.
-const DATE: &str = "2026-11-29";
+const DATE: &str = "2026-11-30";
 
 /// Returns the lines before the first section. `volume` is the title of the section of the manual.
 ///
