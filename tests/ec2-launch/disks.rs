@@ -155,7 +155,7 @@ fn interrupted_run_is_completed_by_the_next_one() {
     let error = |run: &Outcome| run.records()[0]["error"].as_str().unwrap_or_default().to_string();
     ec2.fault(Rule::on("CreateTags", Fault::unauthorized()).times(3));
     let run = launch(&sandbox, &["db1"]).exits(3);
-    assert!(error(&run).starts_with("it runs, but its volume vol-"), "{}", run.stdout);
+    assert!(error(&run).starts_with("it runs, but its volumes vol-"), "{}", run.stdout);
     assert_eq!(run.records()[0]["action"], "launched");
     assert_eq!(launch(&sandbox, &["db1"]).exits(0).records()[0]["action"], "unchanged");
     assert_eq!(volumes(&ec2), COMPLETE);
@@ -193,6 +193,19 @@ fn lost_answer_of_attach_volume_is_resolved() {
         launch(&sandbox, &["db1"]).exits(0);
         assert_eq!(volumes(&ec2), COMPLETE);
     }
+}
+
+#[test]
+fn an_error_names_all_volumes_that_are_missing() {
+    let ec2 = Ec2Server::start(Options::default());
+    let sandbox = sandbox(&ec2);
+    launch(&sandbox, &["db1"]).exits(0);
+    let kept = ids(&ec2);
+    terminate(&sandbox, "db1");
+    ec2.fault(Rule::on("AttachVolume", Fault::unauthorized()).always());
+    let error = launch(&sandbox, &["db1"]).exits(3).records()[0]["error"].as_str().expect("an error").to_string();
+    let why = format!("it runs without its volumes {} (/dev/sdf), {} (/dev/sdg): AttachVolume in", kept[0], kept[1]);
+    assert!(error.starts_with(&why), "{error}");
 }
 
 #[test]

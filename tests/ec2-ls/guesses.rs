@@ -50,7 +50,7 @@ fn host_that_a_filter_leaves_out_is_found() {
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("web2\n", "ec2-ls: not found in us-east-1: web3\n"));
     sandbox.file("fleet.jsonl", &fleet);
     let run = sandbox.run("ec2-ls", &["-1", "--last", "fleet.jsonl", "role=web", "web1", "db[1-2]"], "").exits(1);
-    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("web1\n", "ec2-ls: not found: db2\n"));
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("web1\n", "ec2-ls: not found in fleet.jsonl: db2\n"));
     // A terminated host counts as missing.
     sandbox.run("ec2-power", &["terminate", "--yes", "--wait", "web1"], "").exits(0);
     let run = sandbox.run("ec2-ls", &["-1", "role=web", "-"], &fleet).exits(1);

@@ -57,7 +57,7 @@ fn saved_listing_finds_the_other_zones_while_one_is_down() {
     let run = sandbox.run("ec2-ls", &["-1", "--last", "fleet.jsonl", "db2", "db9"], "").exits(3);
     assert_eq!(run.stdout, "db2\n");
     assert!(
-        run.stderr.contains("1 host is listed as last seen") && run.stderr.ends_with("not found: db9\n"),
+        run.stderr.contains("1 host is listed as last seen") && run.stderr.ends_with("not found in fleet.jsonl: db9\n"),
         "{}",
         run.stderr
     );
@@ -72,6 +72,18 @@ fn saved_listing_finds_the_other_zones_while_one_is_down() {
 }
 
 #[test]
+fn a_saved_listing_is_limited_to_the_regions_and_is_not_empty() {
+    let (_ec2, sandbox) = fleet();
+    let run = sandbox.run("ec2-ls", &["-1", "--last", "fleet.jsonl", "-r", "eu-west-1", "web*"], "").exits(0);
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", "ec2-ls: no instance matches in fleet.jsonl\n"));
+    let run = sandbox.run("ec2-ls", &["-1", "--last", "fleet.jsonl", "-r", "eu-west-1,us-east-1", "web*"], "").exits(0);
+    assert_eq!(run.stdout, "web1\n");
+    sandbox.file("empty.jsonl", "");
+    let run = sandbox.run("ec2-ls", &["--last", "empty.jsonl"], "").exits(2);
+    assert_eq!(run.stderr, "ec2-ls: empty.jsonl: it has no hosts\n");
+}
+
+#[test]
 fn instance_that_is_gone_is_reported_by_a_saved_listing() {
     let (ec2, sandbox) = fleet();
     ec2.region(|region| region.instances.retain(|one| one.tags["Name"] != "db1"));
@@ -82,7 +94,7 @@ fn instance_that_is_gone_is_reported_by_a_saved_listing() {
     let run = sandbox.run("ec2-ls", &["-1", "--last", "fleet.jsonl", "--state", "terminated"], "").exits(0);
     assert_eq!(run.stdout, "db2\n");
     let run = sandbox.run("ec2-ls", &["-1", "--last", "fleet.jsonl", "db2", "web1"], "").exits(1);
-    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("web1\n", "ec2-ls: not found: db2\n"));
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("web1\n", "ec2-ls: not found in fleet.jsonl: db2\n"));
 }
 
 #[test]

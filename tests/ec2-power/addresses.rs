@@ -77,8 +77,10 @@ fn address_with_the_name_of_a_live_instance_is_kept() {
     let new = sandbox.run("ec2-launch", &["--profile", "MySQL", "--no-remember", "again1"], "").exits(0);
     let id = new.records()[0]["instance_id"].as_str().expect("an id").to_string();
     let run = sandbox.run("ec2-power", &["terminate", "--release-addresses", "--yes"], old).exits(3);
-    let why = format!("it is terminated, but its elastic IP is not released: {id} has its name now");
+    let address = addresses[0].as_str().expect("an address");
+    let why = format!("it is terminated, but its elastic IP {address} is not released: {id} has its name now");
     assert_eq!(run.records()[0]["error"], why);
+    assert_eq!(run.records()[0]["kept_addresses"], json!([address]));
     assert!(exists(&addresses[0]));
 }
 

@@ -159,3 +159,42 @@ fn host_that_is_left_as_is_needs_no_second_look() {
         ec2.drop_faults();
     }
 }
+
+#[test]
+fn a_refused_release_names_the_address_that_stays() {
+    let (ec2, sandbox) = web1(Options::default());
+    sandbox.file("Eip.yaml", "ami: ami-0000000000000000b\ninstance type: t3.micro\nelastic ip: yes\n");
+    let launched = sandbox.run("ec2-launch", &["--profile", "Eip", "vpn1"], "").exits(0).records();
+    let address = launched[0]["public_ip"].as_str().expect("an address");
+    ec2.fault(Rule::on("ReleaseAddress", Fault::unauthorized()).always());
+    let run = power(&sandbox, &["terminate", "--yes", "--release-addresses", "vpn1"]).exits(3);
+    let record = &run.records()[0];
+    let why = format!("it is terminated, but its elastic IP {address} is not released: ReleaseAddress in us-east-1: ");
+    assert!(record["error"].as_str().expect("an error").starts_with(&why), "{record}");
+    assert_eq!((&record["kept_addresses"], &record["released_addresses"]), (&json!([address]), &json!([])));
+    assert!(run.stderr.ends_with("ec2-power: 1 host: 1 terminated with errors\n"), "{}", run.stderr);
+}
+
+#[test]
+fn status_checks_that_may_not_be_read_are_not_waited_for() {
+    let (ec2, sandbox) = web1(Options::default());
+    ec2.fault(Rule::on("DescribeInstanceStatus", Fault::unauthorized()).always());
+    let run = power(&sandbox, &["start", "--wait=ok", "web1"]).exits(3);
+    assert_eq!(ec2.count("DescribeInstanceStatus"), 1);
+    assert!(run.stderr.contains("ec2-power: this needs the permission ec2:DescribeInstanceStatus\n"), "{}", run.stderr);
+}
+
+#[test]
+fn a_throttled_lookup_ends_at_the_time_limit() {
+    let (ec2, sandbox) = web1(Options::default());
+    ec2.fault(Rule::on("DescribeInstances", Fault::Throttle).always());
+    for (tool, args) in
+        [("ec2-power", ["stop", "--timeout", "2", "web1"]), ("ec2-ls", ["-1", "--timeout", "2", "web1"])]
+    {
+        let begun = std::time::Instant::now();
+        let run = sandbox.run(tool, &args, "");
+        assert_ne!(run.code, 0, "{}", run.stderr);
+        // Without the limit it is five minutes.
+        assert!(begun.elapsed() < Duration::from_secs(60), "{tool}: {:?}", begun.elapsed());
+    }
+}

@@ -74,6 +74,29 @@ fn hosts_may_be_names_and_come_out_with_their_facts() {
 }
 
 #[test]
+fn an_instance_with_another_name_than_its_record_is_left_alone() {
+    let (ec2, sandbox) = fleet(&["web1", "web2"]);
+    let id = ec2.region(|region| region.live("web2")[0].id.clone());
+    let record = format!("{{\"host\":\"web1\",\"instance_id\":\"{id}\"}}\n");
+    let run = sandbox.run("ec2-run", &["true"], record).exits(3);
+    assert_eq!(lines(&run), ["web1 unreachable lookup null"]);
+    let error = run.records()[0]["error"].as_str().expect("an error").to_string();
+    assert!(error.starts_with(&format!("{id} is named web2 now, not web1")), "{error}");
+    assert_eq!(ec2.count("SendCommand"), 0);
+}
+
+#[test]
+fn malformed_records_get_the_hint_for_records() {
+    let (_ec2, sandbox) = fleet(&["web1"]);
+    let run = sandbox.run("ec2-run", &["true"], "{\"host\":\"web1\"\n").exits(2);
+    assert!(
+        run.stderr.ends_with("ec2-run: a record is one line of JSON: jq -c '.[]' makes them of an array\n"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
 fn a_pipeline_goes_from_ssh_to_ssm() {
     let (_ec2, sandbox) = fleet(&["web1", "web2"]);
     sandbox.file(

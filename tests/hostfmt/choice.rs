@@ -31,6 +31,8 @@ fn refused_host_stops_the_run_and_skip_leaves_it_out() {
     assert_eq!(run.stderr, format!("hostfmt: hosts cannot hold 2 hosts, left out:\n{refused}"));
     let run = hostfmt(&["hosts", "--skip"], "web2\n").exits(2);
     assert_eq!(run.stdout, "");
+    let only_hint = "hostfmt: ec2-ls - | hostfmt hosts looks up addresses\n";
+    assert!(run.stderr.ends_with(only_hint), "{}", run.stderr);
 }
 
 #[test]
@@ -39,6 +41,22 @@ fn group_field_that_no_host_has_gives_a_warning() {
     assert_eq!(run.stderr, "hostfmt: no host has tags.rol, so there are no groups; did you mean tags.role?\n");
     let run = hostfmt(&["hosts", "-g", "zone"], "{\"host\":\"a\",\"private_ip\":\"10.0.0.1\"}\n").exits(0);
     assert_eq!(run.stderr, "hostfmt: hosts has no groups, so --group-by is ignored\n");
+}
+
+#[test]
+fn an_address_can_be_within_an_object() {
+    let run = hostfmt(&["hosts", "--address", "tags.ip"], "{\"host\":\"a\",\"tags\":{\"ip\":\"10.9.9.9\"}}\n").exits(0);
+    assert_eq!(run.stdout, "10.9.9.9 a\n");
+}
+
+#[test]
+fn stdout_is_written_to_and_not_replaced() {
+    let sandbox = Sandbox::new();
+    sandbox.file("fleet.jsonl", "{\"host\":\"a\",\"private_ip\":\"10.0.0.1\"}\n");
+    for name in ["/dev/stdout", "/dev/fd/1"] {
+        let run = format!("(echo head; hostfmt hosts -w {name} fleet.jsonl; echo foot) > out; cat out");
+        assert_eq!(sandbox.sh(&run).exits(0).stdout, "head\n10.0.0.1 a\nfoot\n");
+    }
 }
 
 #[test]

@@ -150,6 +150,14 @@ fn missing_base_has_a_hint() {
 }
 
 #[test]
+fn settings_that_do_not_fit_the_format_are_refused() {
+    for (format, setting) in [("ldif", "base="), ("ldif", "base=foo"), ("hosts", "domain=.x"), ("hosts", "domain=")] {
+        let run = hostfmt(&[format, "-D", setting], FLEET).exits(2);
+        assert_eq!(run.stdout, "", "{format} {setting}");
+    }
+}
+
+#[test]
 fn ansible_reads_the_inventory() {
     for (args, file) in [(&["ansible"][..], "inventory.json"), (&["ansible", "-D", "script=yes"], "inventory.sh")] {
         let text = written(args, FLEET);

@@ -137,6 +137,15 @@ fn hosts_that_time_out_with_equal_output_are_one_group() {
 }
 
 #[test]
+fn lines_and_groups_cannot_be_sorted() {
+    let sandbox = Sandbox::new();
+    for option in ["--lines", "-b", "--diff"] {
+        let run = sandbox.run("pssh-rs", &["-w", "web1", option, "--sort", "host", "true"], "").exits(2);
+        assert!(run.stderr.contains("cannot be used with"), "{}", run.stderr);
+    }
+}
+
+#[test]
 fn dshbak_and_clubak_read_lines_from_a_pipe() {
     let (sandbox, _sshd) = fleet();
     let fleet = host("a", 1) + &host("a-longer-name", 2);

@@ -74,6 +74,10 @@ fn scripts_of_a_record_run_in_order_until_one_fails() {
     let bad = of(&records, "bad");
     assert_eq!((&bad["status"], &bad["exit_code"], &bad["stdout"]), (&json!("failed"), &json!(3), &json!("a\nb\n")));
     assert!(error(bad).contains("b.sh"), "{bad}");
+    // Without scripts it is not tried.
+    let none = &sandbox.run("pssh-rs", &["--run", "startup_scripts"], hosts(1)).records()[0];
+    let [status, phase, started] = ["status", "phase", "started_at"].map(|key| none[key].clone());
+    assert_eq!([status, phase, started], [json!("skipped"), Value::Null, Value::Null]);
 }
 
 #[test]
@@ -108,6 +112,21 @@ fn push_runs_before_the_command_and_pull_after_it() {
     let ran = run(&sandbox, &["--push", &push, "--pull", &pull, "--", &command]).exits(0);
     assert_eq!(ran.records()[0]["stdout"], "pushed");
     assert_eq!(fs::read_to_string(sandbox.dir().join("out/web1/result")).unwrap(), "made\n");
+}
+
+#[test]
+fn links_that_lead_out_of_what_is_pulled_are_told() {
+    let (sandbox, _sshd) = fleet();
+    let there = sandbox.dir().join("there");
+    fs::create_dir(&there).unwrap();
+    fs::write(there.join("a"), "x").unwrap();
+    std::os::unix::fs::symlink("a", there.join("inside")).unwrap();
+    std::os::unix::fs::symlink("/etc/hosts", there.join("outside")).unwrap();
+    let ran = run(&sandbox, &["--pull", &format!("{}:got", there.display()), "-o", "csv"]).exits(0);
+    let said = "pssh-rs: 1 ok; copied to got/; not all was copied on 1, see copied in the records\n";
+    assert_eq!(ran.stderr, said);
+    assert_eq!(fs::read_link(sandbox.dir().join("got/web1/there/inside")).unwrap(), Path::new("a"));
+    assert!(!sandbox.dir().join("got/web1/there/outside").exists());
 }
 
 #[test]

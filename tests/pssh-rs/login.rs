@@ -164,6 +164,17 @@ fn private_key_that_others_can_read_is_not_used() {
     sandbox.run("pssh-rs", &["--ssh-option", "IdentitiesOnly=yes", "true"], host("one", 1)).exits(0);
 }
 
+#[test]
+fn a_tilde_that_the_shell_leaves_alone_is_the_home() {
+    let (mut sandbox, sshd) = crate::fleet();
+    let key = sandbox.dir().join("key");
+    fs::copy(sshd.identity(), &key).unwrap();
+    sandbox.env("PSSH_RS_IDENTITY", "");
+    sandbox.run("pssh-rs", &["--identity=~/key", "true"], host("one", 1)).exits(0);
+    sandbox.env("PSSH_RS_IDENTITY", "~/no-such-key:~/key");
+    sandbox.run("pssh-rs", &["true"], host("one", 1)).exits(0);
+}
+
 /// A user id that the user database does not know.
 const UNKNOWN_UID: u32 = 4242;
 

@@ -100,6 +100,9 @@ fn missing_address_or_field_is_reported() {
     assert_eq!(of(&records, "x")["status"], "ok");
     assert_eq!(error(of(&records, "web1")), "the record has no address in \"public_ip\"");
     assert_eq!(of(&records, "web1")["phase"], "resolve");
+    let fleet = "{\"host\":\"x\",\"tags\":{\"at\":\"127.0.0.2\"}}\n";
+    let run = sandbox.run("pssh-rs", &["--address", "tags.at", "true"], fleet).exits(0);
+    assert_eq!(run.records()[0]["status"], "ok");
 }
 
 #[test]
