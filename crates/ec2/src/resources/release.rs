@@ -74,11 +74,11 @@ impl Ec2 {
                     Some(id) => (Vec::new(), Err(Failure::unreached(format!("{id} has its name now")))),
                     None => self.release_of(host, addresses).await,
                 };
+                let left = addresses.iter().map(|address| address.public_ip.clone());
+                let left: Vec<String> = left.filter(|address| !released.contains(address)).collect();
+                note_kept(&mut host.record, &left, &released);
                 if let Err(failure) = result {
-                    let left = addresses.iter().map(|address| address.public_ip.clone());
-                    let left: Vec<String> = left.filter(|address| !released.contains(address)).collect();
                     host.result = Err(kept(failure, &left));
-                    keep(&mut host.record, left);
                 }
                 host.record.set("released_addresses", released);
             })
@@ -139,14 +139,18 @@ fn key(host: &Acted) -> (String, String) {
     (host.instance_key().0, host.record.host().to_string())
 }
 
-/// Adds addresses to those that outlive the instance.
-fn keep(record: &mut Record, addresses: Vec<String>) {
-    let mut kept = match record.get("kept_addresses") {
-        Some(Value::Array(kept)) => kept,
+/// Corrects which addresses outlive the instance. A record of an earlier run may have them already.
+fn note_kept(record: &mut Record, left: &[String], released: &[String]) {
+    let known = match record.get("kept_addresses") {
+        Some(Value::Array(known)) => known,
         _ => Vec::new(),
     };
-    kept.extend(addresses.into_iter().map(Value::from));
-    record.set("kept_addresses", kept);
+    let known = known.iter().filter_map(Value::as_str).filter(|address| !released.iter().any(|it| it == address));
+    let mut kept: Vec<String> = known.map(str::to_string).collect();
+    kept.extend(left.iter().filter(|address| !kept.contains(address)).cloned().collect::<Vec<_>>());
+    if !kept.is_empty() || record.has("kept_addresses") {
+        record.set("kept_addresses", kept);
+    }
 }
 
 /// Returns the failure of a host that keeps these addresses.
