@@ -75,7 +75,9 @@ fn scripts_of_a_record_run_in_order_until_one_fails() {
     assert_eq!((&bad["status"], &bad["exit_code"], &bad["stdout"]), (&json!("failed"), &json!(3), &json!("a\nb\n")));
     assert!(error(bad).contains("b.sh"), "{bad}");
     // Without scripts it is not tried.
-    let none = &sandbox.run("pssh-rs", &["--run", "startup_scripts"], hosts(1)).records()[0];
+    let fleet = record("good", json!([path("a.sh")])) + &hosts(1);
+    let records = sandbox.run("pssh-rs", &["--run", "startup_scripts"], fleet).records();
+    let none = of(&records, "web1");
     let [status, phase, started] = ["status", "phase", "started_at"].map(|key| none[key].clone());
     assert_eq!([status, phase, started], [json!("skipped"), Value::Null, Value::Null]);
 }
