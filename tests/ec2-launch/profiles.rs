@@ -76,15 +76,17 @@ fn profiles_are_listed_and_a_file_with_several_needs_a_name() {
     sandbox.file("compose.yaml", "name: shop\nservices: {}\n");
     sandbox.file("broken.yaml", "a: b: c");
     sandbox.file("profiles/broken.yaml", "name: Web: {\n");
-    let run = sandbox.run("ec2-launch", &["--list-profiles"], "").exits(0);
+    let run = sandbox.run("ec2-launch", &["--list-profiles", "-o", "table"], "").exits(0);
     assert!(run.stderr.starts_with("ec2-launch: profiles/broken.yaml:1:10: not valid YAML: "), "{}", run.stderr);
     assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
-    let listed =
-        "Web  profiles/fleet.yaml:1:5  Web servers\nDB   profiles/fleet.yaml:4:5\n-    profiles/fleet.yaml:7:1\n";
+    let listed = "NAME  PLACE                    DESCRIPTION\n\
+                  Web   profiles/fleet.yaml:1:5  Web servers\n\
+                  DB    profiles/fleet.yaml:4:5  -\n\
+                  -     profiles/fleet.yaml:7:1  -\n";
     assert_eq!(run.stdout, listed);
     let names = sandbox.run("ec2-launch", &["--list-profiles", "-1"], "").exits(0).stdout;
     assert_eq!(names, "Web\nDB\n");
-    let records = sandbox.run("ec2-launch", &["--list-profiles", "-o", "json"], "").exits(0).records();
+    let records = sandbox.run("ec2-launch", &["--list-profiles"], "").exits(0).records();
     let web = json!({"name": "Web", "place": "profiles/fleet.yaml:1:5", "description": "Web servers"});
     assert_eq!((&records[0], &records[2]["name"]), (&web, &Value::Null));
     let run = sandbox.run("ec2-launch", &["--show-profile", "profiles/fleet.yaml"], "").exits(2);

@@ -64,8 +64,9 @@ pub struct Args {
 
     /// Launch in these zones in turn, as in a,b,c
     ///
-    /// The number in the name selects the zone: web1 is launched in the first one, web2 in the second. Zones are names
-    /// or letters. A zone in a host's record takes precedence.
+    /// The number in the name selects the zone: web1 is launched in the first one, web2 in the second. If a name of the
+    /// run has no number, the place in the input does. Zones are names or letters; if EC2 has no capacity in one, the
+    /// others are tried. A zone in a host's record takes precedence.
     #[arg(long, value_name = "ZONE,...", add = saved_values("zone"), value_delimiter = ',', conflicts_with = "zone")]
     pub spread: Vec<String>,
 

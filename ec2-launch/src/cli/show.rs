@@ -2,13 +2,13 @@
 
 use crate::document::keys::INSTANCE_KEYS;
 use crate::document::schema::schema;
+use crate::library::Library;
 use crate::library::folders::folders;
 use crate::library::set_option::Override;
-use crate::library::{Library, Listed};
 use crate::profile::file::read;
 use cerveza_manners::{
-    ArgValueCompleter, Failure, Format, OutputArgs, PathCompleter, Result, Status, Tool, ValueCompleter, fitting,
-    visible,
+    ArgValueCompleter, Column, Failure, OutputArgs, OutputMode, PathCompleter, Result, Status, Tool, ValueCompleter,
+    fitting, visible,
 };
 use cerveza_record::{json, printed_name};
 use std::ffi::OsStr;
@@ -25,7 +25,7 @@ pub struct ProfileArgs {
 
     /// List the profiles in the folders of profiles
     ///
-    /// Prints the name, file and description of each profile.
+    /// Writes the name, place and description of each profile.
     #[arg(long, group = "instead", conflicts_with_all = ["hosts", "profile", "set"], help_heading = "Instead of launching")]
     pub list_profiles: bool,
 
@@ -40,7 +40,7 @@ pub fn show(args: &ProfileArgs, overrides: &[Override], output: &OutputArgs, too
         let file = read(name, overrides)?;
         format!("--- !InstanceProfile\n# {}\n{}", visible(&file.place_of("")), file.to_yaml())
     } else if args.list_profiles {
-        list(output, tool)
+        return list(output, tool).map(|()| Some(Status::Done));
     } else if args.profile_schema {
         format!("{:#}\n", schema())
     } else {
@@ -51,21 +51,26 @@ pub fn show(args: &ProfileArgs, overrides: &[Override], output: &OutputArgs, too
     Ok(Some(Status::Done))
 }
 
-/// Returns a line for each profile: in columns, or as --output asks. Warns of files that cannot be read.
-fn list(output: &OutputArgs, tool: &Tool) -> String {
+/// The columns of the list of profiles.
+const COLUMNS: [Column; 3] = [
+    Column { header: "NAME", key: "name" },
+    Column { header: "PLACE", key: "place" },
+    Column { header: "DESCRIPTION", key: "description" },
+];
+
+/// Writes an object for each profile. Warns of files that cannot be read.
+fn list(output: &OutputArgs, tool: &Tool) -> Result<()> {
     let (profiles, failures) = Library::new(folders()).list();
     failures.iter().for_each(|failure| tool.warn(&failure.message));
-    if output.format.names || output.format.output == Format::Names {
-        return profiles
-            .iter()
-            .flat_map(|profile| &profile.name)
-            .map(|name| format!("{}\n", printed_name(name)))
-            .collect();
+    let mut writer = output.writer(OutputMode::Table, &COLUMNS, tool);
+    for profile in profiles {
+        match &profile.name {
+            Some(name) => writer.write_object(&json!(profile), &printed_name(name))?,
+            None if output.mode(OutputMode::Table) == OutputMode::Names => {}
+            None => writer.write_object(&json!(profile), "")?,
+        }
     }
-    if output.format.output == Format::Json {
-        return profiles.iter().map(|profile| format!("{}\n", json!(profile))).collect();
-    }
-    columns(profiles)
+    writer.finish()
 }
 
 /// Completes a profile: a name in the folders of profiles, or a file.
@@ -82,22 +87,9 @@ pub fn profiles() -> ArgValueCompleter {
 /// Completes the keys of profiles, each as a name without blanks.
 pub fn keys() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
-        let names = INSTANCE_KEYS.iter().map(|key| format!("{}=", key.name.replace(' ', "_")));
+        // What a profile extends cannot be overridden.
+        let keys = INSTANCE_KEYS.iter().filter(|key| key.name != "extends");
+        let names = keys.map(|key| format!("{}=", key.name.replace(' ', "_")));
         fitting(typed, names.collect())
     })
-}
-
-fn columns(profiles: Vec<Listed>) -> String {
-    let name = |profile: &Listed| profile.name.clone().unwrap_or("-".to_string());
-    let width = |text: &str| text.chars().count();
-    let names = profiles.iter().map(|profile| width(&name(profile))).max().unwrap_or_default();
-    let places = profiles.iter().map(|profile| width(&profile.place)).max().unwrap_or_default();
-    let mut text = String::new();
-    for profile in profiles {
-        let description = profile.description.as_deref().unwrap_or_default();
-        let line = format!("{:names$}  {:places$}  {description}", name(&profile), profile.place);
-        text.push_str(&visible(line.trim_end()));
-        text.push('\n');
-    }
-    text
 }

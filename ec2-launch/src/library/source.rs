@@ -56,7 +56,7 @@ pub fn read_documents(shown: &str, text: &str) -> Result<Vec<SourceDocument>> {
         return Err(Failure::usage(format!("{shown}: it is empty")));
     }
     let document = |document: yaml::Document| {
-        let kind = kind(document.tag.as_deref())
+        let kind = kind(document.tag.as_deref(), &document.root)
             .map_err(|why| Failure::usage(format!("{shown}:{}: {why}", document.root.position)))?;
         let is_tagged = document.tag.is_some();
         Ok(SourceDocument { kind, is_tagged, name: name(&document.root), root: document.root })
@@ -64,17 +64,27 @@ pub fn read_documents(shown: &str, text: &str) -> Result<Vec<SourceDocument>> {
     documents.into_iter().map(document).collect()
 }
 
-/// Returns the kind of a document. One without a tag, or with a tag of another program, is an instance profile.
-fn kind(tag: Option<&str>) -> std::result::Result<DocumentKind, String> {
+/// Returns the kind of a document: that of its tag, else that of its keys. One with a tag of another program is an
+/// instance profile.
+fn kind(tag: Option<&str>, root: &Node) -> std::result::Result<DocumentKind, String> {
     const TAGS: [&str; 2] = ["InstanceProfile", "VolumeProfile"];
     match tag {
         Some("VolumeProfile") => Ok(DocumentKind::Volume),
+        None if has_key_of(root, &VOLUME_KEYS) => Ok(DocumentKind::Volume),
         Some("InstanceProfile") | None => Ok(DocumentKind::Instance),
         Some(tag) => match nearest(tag, TAGS) {
             Some(near) => Err(format!("unknown tag !{tag}: did you mean !{near}?")),
             None => Ok(DocumentKind::Instance),
         },
     }
+}
+
+/// Keys that only a volume profile has.
+const VOLUME_KEYS: [&str; 3] = ["device", "file system", "mount point"];
+
+fn has_key_of(root: &Node, keys: &[&str]) -> bool {
+    let is_key = |key: &Node| key.text().is_some_and(|key| keys.contains(&canonical(key).as_str()));
+    root.pairs().is_some_and(|pairs| pairs.iter().any(|pair| is_key(&pair.key)))
 }
 
 fn name(root: &Node) -> Option<String> {
@@ -86,10 +96,22 @@ fn name(root: &Node) -> Option<String> {
 impl SourceDocument {
     /// Returns whether it is a profile, and not one of the other programs' files that have a `name` too.
     pub fn looks_like_a_profile(&self) -> bool {
-        const KEYS: [&str; 8] =
-            ["ami", "image id", "aws", "extends", "instance type", "security group", "security groups", "user data"];
-        let is_key = |key: &Node| key.text().is_some_and(|key| KEYS.contains(&canonical(key).as_str()));
-        self.is_tagged || self.root.pairs().is_some_and(|pairs| pairs.iter().any(|pair| is_key(&pair.key)))
+        const KEYS: [&str; 13] = [
+            "ami",
+            "amis",
+            "image",
+            "image id",
+            "aws",
+            "extends",
+            "launch template",
+            "type",
+            "instance type",
+            "instance types",
+            "security group",
+            "security groups",
+            "user data",
+        ];
+        self.is_tagged || self.kind == DocumentKind::Volume || has_key_of(&self.root, &KEYS)
     }
 }
 
@@ -119,6 +141,10 @@ mod tests {
         let facts: Vec<_> = documents.iter().map(|document| (document.kind, document.name.as_deref())).collect();
         let (instance, volume) = (DocumentKind::Instance, DocumentKind::Volume);
         assert_eq!(facts, [(instance, Some("010")), (volume, Some("data")), (instance, None), (instance, None)]);
+        let kinds = |text| read_documents("FILE", text).unwrap().into_iter().map(|document| document.kind);
+        assert!(kinds("Device: /dev/sdf\n---\nmountPoint: /data\n---\nvolumes: []\n").eq([volume, volume, instance]));
+        let is_profile = |text| read_documents("FILE", text).unwrap()[0].looks_like_a_profile();
+        assert!(is_profile("name: a\nimage: x") && is_profile("launch template: x") && !is_profile("name: a\nb: c"));
         let why = read_documents("FILE", "a: 1\n--- !VolumProfile\nb: 1\n").unwrap_err().message;
         assert_eq!(why, "FILE:2:5: unknown tag !VolumProfile: did you mean !VolumeProfile?");
     }

@@ -128,7 +128,8 @@ pub fn plan(hosts: Vec<Record>, launch_by: LaunchBy<'_>, facts: &Facts) -> Vec<S
 fn step(given_record: Record, index: usize, launch_by: LaunchBy<'_>, facts: &Facts) -> Step {
     let host = &facts.hosts[index];
     let mut record = given_record.clone();
-    let (reason, decided) = match host.found.clone().instance(&record) {
+    // A host is looked up by its name, whatever instance its record is of.
+    let (reason, decided) = match host.found.clone().instance(&Record::named(record.host())) {
         Ok(instance) => {
             let text = |key| instance.str(key).unwrap_or_default();
             let reason = format!("{} is {}", text("instance_id"), text("state"));

@@ -95,19 +95,11 @@ pub fn columns(args: &ShowArgs, mode: OutputMode) -> Vec<Column> {
     COLUMNS.iter().filter(is_shown).copied().collect()
 }
 
-/// Columns show a note, and a table only the size of user-data, which nobody can read there and which may have secrets.
+/// Adds the note, which is only for columns.
 pub fn prepare(record: &mut Record, mode: OutputMode) {
-    if let Some(base64) = record.str("user_data").filter(|_| mode == OutputMode::Table) {
-        record.set("user_data", size(&base64));
-    }
     if mode.has_columns() && !record.has("note") {
         record.set("note", note(record));
     }
-}
-
-/// Returns the bytes that base64 stands for: four characters are three bytes, except for the padding.
-fn size(base64: &str) -> usize {
-    base64.bytes().filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=').count() * 3 / 4
 }
 
 #[cfg(test)]
@@ -115,8 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn table_shows_the_size_of_what_base64_stands_for() {
-        assert_eq!(["", "YQ==", "YWI=", "YWJj", "YWJj\nZA=="].map(size), [0, 1, 2, 3, 4]);
+    fn null_stays_and_a_note_is_added() {
         let mut record = Record::parse(r#"{"host":"web1","user_data":null}"#).unwrap();
         prepare(&mut record, OutputMode::Table);
         assert_eq!(record.to_string(), r#"{"host":"web1","user_data":null,"note":null}"#);

@@ -75,7 +75,7 @@ pub struct Args {
 
     /// Time limit for each host, as in 90 or 5m
     ///
-    /// The command is killed and the host is reported as `timeout` [default: 48 hours, the most that SSM allows].
+    /// The command is killed and the host is reported as `timeout` [default: 48 hours, the most that SSM allows; at most 47h can be given].
     #[arg(short, long, value_name = "TIME", value_parser = parse_duration, help_heading = LIMITS)]
     pub timeout: Option<Duration>,
 

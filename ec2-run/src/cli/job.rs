@@ -20,7 +20,9 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(47 * 3600);
 /// Returns what all commands of the run share.
 pub fn settings(args: &Args, tool: &Tool) -> Result<Settings> {
     if args.timeout.is_some_and(|limit| limit > LONGEST_TIMEOUT) {
-        return Err(Failure::usage("--timeout: SSM allows 48 hours, so the most is 47h"));
+        return Err(Failure::usage(
+            "--timeout: at most 47h, because SSM ends the command and the agent together after 48 hours",
+        ));
     }
     let script = if args.resume { String::new() } else { script(args, tool)? };
     let len = json!(script).to_string().len();
