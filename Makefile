@@ -2,6 +2,8 @@
 
 CARGO ?= cargo
 PREFIX ?= /usr/local
+# Without a slash at its end, which Tab adds.
+override PREFIX := $(patsubst %/,%,$(PREFIX))
 DESTDIR ?=
 INSTALL ?= install
 
@@ -101,7 +103,8 @@ install-built:
 	$(INSTALL) -m 644 completions/zsh/* "$(ZSHDIR)"
 	$(INSTALL) -m 644 completions/fish/* "$(FISHDIR)"
 	for link in $(FISHLINKS); do \
-	    $(INSTALL) -d "$${link%/*}" && ln -sfn "$(PREFIX)/share/fish/vendor_completions.d/$${link##*/}" "$$link" || exit; \
+	    test -e "$$link" || { $(INSTALL) -d "$${link%/*}" && \
+	        ln -sfn "$(PREFIX)/share/fish/vendor_completions.d/$${link##*/}" "$$link"; } || break; \
 	done
 	$(INDEX_PAGES)
 
@@ -111,7 +114,10 @@ uninstall:
 	for page in man/*.[1-8]; do rm -f "$(MANDIR)/man$${page##*.}/$${page##*/}"; done
 	rm -f $(patsubst completions/bash/%,"$(BASHDIR)/%",$(wildcard completions/bash/*))
 	rm -f $(patsubst completions/zsh/%,"$(ZSHDIR)/%",$(wildcard completions/zsh/*))
-	rm -f $(patsubst completions/fish/%,"$(FISHDIR)/%",$(wildcard completions/fish/*)) $(FISHLINKS)
+	rm -f $(patsubst completions/fish/%,"$(FISHDIR)/%",$(wildcard completions/fish/*))
+	for link in $(FISHLINKS); do \
+	    case "$$(readlink "$$link")" in "$(PREFIX)"/*) rm -f "$$link" ;; esac; \
+	done
 	$(INDEX_PAGES)
 
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)

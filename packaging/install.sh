@@ -16,6 +16,8 @@ case $#$prefix in
     [01]*) prefix=$PWD/$prefix ;;
     *) echo 'usage: ./install.sh [--uninstall] [PREFIX]' >&2; exit 2 ;;
 esac
+while [ "${prefix%/}" != "$prefix" ]; do prefix=${prefix%/}; done
+[ -n "$prefix" ] || prefix=/
 cd "$(dirname "$0")"
 if [ "$prefix" -ef . ]; then
     echo 'install.sh: this is the folder of the archive: choose another PREFIX' >&2
@@ -46,14 +48,15 @@ if [ "$action" = install ]; then
         exit 1
     }
     fish_links | while IFS= read -r link; do
-        mkdir -p "${link%/*}"
-        ln -sf "$prefix/share/fish/vendor_completions.d/${link##*/}" "$link"
+        [ -e "$link" ] || { mkdir -p "${link%/*}" && ln -sf "$prefix/share/fish/vendor_completions.d/${link##*/}" "$link"; } || break
     done
     index_pages
     echo "installed in $prefix; to begin, read: man cerveza"
 else
     files | while IFS= read -r file; do rm -f "$prefix/$file"; done
-    fish_links | while IFS= read -r link; do rm -f "$link"; done
+    fish_links | while IFS= read -r link; do
+        case $(readlink "$link" || true) in "$prefix"/*) rm -f "$link" ;; esac
+    done
     rmdir "$prefix/libexec/cerveza" 2>/dev/null || true
     index_pages
     echo "removed from $prefix"

@@ -28,12 +28,18 @@ pub fn write_stdout(bytes: &[u8]) -> Result<()> {
 const STDOUT: [&str; 3] = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 const STDERR: [&str; 3] = ["/dev/stderr", "/dev/fd/2", "/proc/self/fd/2"];
 
+/// Where the other open files of this process have names.
+const DESCRIPTORS: [&str; 2] = ["/dev/fd", "/proc/self/fd"];
+
 /// Writes a temporary file beside `path` and renames it, so no reader ever sees half of it. Something else than a file,
 /// such as /dev/null or a pipe, is opened and written, because a rename would replace it.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let written = match fs::metadata(path) {
         _ if STDOUT.iter().any(|name| path == Path::new(name)) => return write_stdout(bytes),
         _ if STDERR.iter().any(|name| path == Path::new(name)) => io::stderr().write_all(bytes),
+        Ok(found) if found.is_file() && DESCRIPTORS.iter().any(|folder| path.starts_with(folder)) => {
+            Err(io::Error::other("it leads to a file: write to that by its name, or to /dev/stdout"))
+        }
         Ok(found) if found.is_file() => {
             // Replace the file that a symbolic link leads to, not the link.
             fs::canonicalize(path).and_then(|path| replace(&path, bytes, found.permissions(), Some(&found)))
@@ -41,8 +47,11 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
         Ok(_) => OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             // A symbolic link to a file that is not there yet stays a link.
-            let target = fs::read_link(path).map(|link| path.parent().unwrap_or(Path::new("")).join(link));
-            replace(target.as_deref().unwrap_or(path), bytes, Permissions::from_mode(0o666), None)
+            let mut target = path.to_path_buf();
+            while let Ok(link) = fs::read_link(&target) {
+                target = target.parent().unwrap_or(Path::new("")).join(link);
+            }
+            replace(&target, bytes, Permissions::from_mode(0o666), None)
         }
         Err(error) => Err(error),
     };
@@ -68,11 +77,15 @@ fn replace(path: &Path, bytes: &[u8], permissions: Permissions, replaced: Option
         _ => PathBuf::from("."),
     };
     let mut builder = tempfile::Builder::new();
-    let mut file = builder.prefix(".cerveza-").permissions(permissions.clone()).tempfile_in(folder)?;
+    let mut file = builder.prefix(".cerveza-").permissions(permissions).tempfile_in(folder)?;
     if let Some(old) = replaced {
         let (owner, group) = (old.uid(), old.gid());
-        let _ = fchown(file.as_file(), Some(owner), Some(group)).or_else(|_| fchown(file.as_file(), None, Some(group)));
-        file.as_file().set_permissions(permissions)?;
+        let has_group = fchown(file.as_file(), Some(owner), Some(group))
+            .or_else(|_| fchown(file.as_file(), None, Some(group)))
+            .is_ok();
+        // What the old group was allowed is not for another one.
+        let mode = if has_group { old.mode() } else { old.mode() & !0o070 };
+        file.as_file().set_permissions(Permissions::from_mode(mode & 0o7777))?;
     }
     file.write_all(bytes)?;
     file.persist(path).map_err(|error| error.error)?;

@@ -5,7 +5,9 @@ use base64::prelude::BASE64_STANDARD;
 use cerveza_manners::Failure;
 use cerveza_record::Value as Json;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, escape_formatter};
+use minijinja::{
+    AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, escape_formatter, value::ValueKind,
+};
 
 /// Returns an environment in which a name that is missing is an error, values have the methods of Python, newlines at
 /// the end stay, and nothing is escaped.
@@ -22,21 +24,35 @@ pub fn environment() -> Environment<'static> {
     // .get(), .split(), .startswith()...
     environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
     environment.set_formatter(|output, state, value| match value.is_none() {
-        true => Err(Error::new(ErrorKind::InvalidOperation, "a value is null: the filter default can replace it")),
+        true => Err(is_null()),
         false => escape_formatter(output, state, value),
     });
     environment.add_filter("default", default);
     environment.add_filter("d", default);
-    environment.add_filter("quote", quote);
-    environment.add_filter("b64encode", |text: String| base64(&text));
+    environment.add_filter("quote", |value: Value| convert(value, quote));
+    environment.add_filter("b64encode", |value: Value| convert(value, |text| Ok(base64(&text))));
     environment
 }
 
 /// Replaces a value that is undefined, or null as facts of EC2 are that do not exist. `lax` is that of Jinja: it also
 /// replaces what is false or empty.
-fn default(value: Value, other: Option<Value>, lax: Option<bool>) -> Value {
-    let is_missing = value.is_undefined() || value.is_none() || lax == Some(true) && !value.is_true();
+fn default(value: Value, other: Option<Value>, lax: Option<Value>) -> Value {
+    let is_lax = lax.is_some_and(|lax| lax.is_true());
+    let is_missing = value.is_undefined() || value.is_none() || is_lax && !value.is_true();
     if is_missing { other.unwrap_or_else(|| Value::from("")) } else { value }
+}
+
+fn is_null() -> Error {
+    Error::new(ErrorKind::InvalidOperation, "a value is null: the filter default can replace it")
+}
+
+/// Makes another text of a value. One that is undefined stays so, and is an error where it is written.
+fn convert(value: Value, with: impl Fn(String) -> Result<String, Error>) -> Result<Value, Error> {
+    match value.kind() {
+        ValueKind::None => Err(is_null()),
+        ValueKind::Undefined => Ok(value),
+        _ => with(value.to_string()).map(Value::from),
+    }
 }
 
 /// Quotes a text as one word of the shell.

@@ -95,8 +95,12 @@ mod tests {
         assert_eq!(render("{{ tags.team | default('dba') }}").unwrap(), "dba");
         assert_eq!(render("{{ none | default('x') }} {{ '' | default('y', true) }} {{ nobody | d }}").unwrap(), "x y ");
         assert_eq!(render("{% if none %}y{% else %}n{% endif %}").unwrap(), "n");
-        let why = render("{{ none }}").unwrap_err();
-        assert_eq!(why, "x.html.j2: line 1: a value is null: the filter default can replace it");
+        assert_eq!(render("{{ '' | default('y', 1) }}{{ 7 | quote }}").unwrap(), "y7");
+        assert_eq!(render("{{ nobody | quote }}").unwrap_err(), "x.html.j2: line 1: nobody is undefined");
+        for template in ["{{ none }}", "{{ none | quote }}", "{{ none | b64encode }}"] {
+            let why = render(template).unwrap_err();
+            assert_eq!(why, "x.html.j2: line 1: a value is null: the filter default can replace it");
+        }
         assert_eq!(render("{% if tags.team is defined %}y{% else %}n{% endif %}").unwrap(), "n");
     }
 

@@ -59,6 +59,28 @@ impl fmt::Display for Cause {
     }
 }
 
+/// What became of the copy of a file.
+pub enum Copy {
+    Done,
+    /// The temporary file is gone, or was there already: another run may be copying the same file at the same time.
+    Raced(Cause),
+}
+
+/// How often a file is copied again that another run copies at the same time.
+const RACES: usize = 5;
+
+/// Copies a file, and again while another run takes its temporary file away. `copy` gets the number of the attempt.
+pub fn repeated(mut copy: impl FnMut(usize) -> Result<Copy, Cause>) -> Result<(), Cause> {
+    let mut attempt = 0;
+    loop {
+        match copy(attempt)? {
+            Copy::Done => return Ok(()),
+            Copy::Raced(cause) if attempt == RACES => return Err(cause),
+            Copy::Raced(_) => attempt += 1,
+        }
+    }
+}
+
 /// A copy that failed. What was copied before stays.
 #[derive(Debug)]
 pub struct CopyError {

@@ -1,7 +1,7 @@
 //! Copies from a host to `DIR/HOST/`. Nothing that the server says is trusted: see `local` and `names`.
 
 use super::budget::{BESIDES, HostBudget, WAY_OUT};
-use super::cause::{Cause, CopyError, copy_result};
+use super::cause::{Cause, Copy, CopyError, copy_result, repeated};
 use super::find::{Finder, list};
 use super::local::{self, Folder};
 use super::names::{is_plain, join, shown, stays_inside, temporary};
@@ -189,6 +189,10 @@ impl Pull<'_> {
     }
 
     fn file(&mut self, tree: &Tree<'_>, folder: &Folder, path: &[u8], name: &[u8]) -> Result<(), Cause> {
+        repeated(|_| self.copy_file(tree, folder, path, name))
+    }
+
+    fn copy_file(&mut self, tree: &Tree<'_>, folder: &Folder, path: &[u8], name: &[u8]) -> Result<Copy, Cause> {
         let cannot = |error| tree.cannot_write(&tree.file(name), error);
         let remote = self.remote;
         let handle = remote.open_file(path, Open::Read, path)?;
@@ -206,12 +210,15 @@ impl Pull<'_> {
                 Some(Err(cannot(io::Error::other("it is a folder"))))
             } else if local::is_file(&here) && is_same(&here, &found) {
                 self.copied.unchanged += 1;
-                Some(match found.permissions() {
-                    Some(mode) if local::raw_mode(mode) != here.st_mode & 0o777 => {
-                        folder.set_mode(name, mode).map_err(cannot)
+                Some(
+                    match found.permissions() {
+                        Some(mode) if local::raw_mode(mode) != here.st_mode & 0o777 => {
+                            folder.set_mode(name, mode).map_err(cannot)
+                        }
+                        _ => Ok(()),
                     }
-                    _ => Ok(()),
-                })
+                    .map(|()| Copy::Done),
+                )
             } else {
                 None
             };
@@ -222,25 +229,28 @@ impl Pull<'_> {
         let temporary = temporary(name, size, &times.map_or(0, |(_, mtime)| mtime).to_string());
         let (mut file, at) = match folder.begin(&temporary, size) {
             Ok(begun) => begun,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => {
+                return self.remote.finish(&handle, path, Ok(Copy::Raced(cannot(error))));
+            }
             Err(error) => return self.remote.finish(&handle, path, Err(cannot(error))),
         };
         *self.partial = Some(tree.file(&temporary).display().to_string());
         let filled = self.fill(&handle, path, &mut file, at, &found, &cannot);
         let filled = self.remote.finish(&handle, path, filled);
         drop(handle);
-        let take_place = || match folder.rename(&temporary, name) {
-            // Another run has copied the same file at the same time, under the same temporary name.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => match folder.stat(name)? {
-                Some(here) if local::is_file(&here) && is_same(&here, &found) => Ok(()),
-                _ => Err(error),
-            },
-            placed => placed,
-        };
         let placed = filled.and_then(|()| {
-            local::finish(&file, found.permissions(), times).and_then(|()| take_place()).map_err(cannot)
+            local::finish(&file, found.permissions(), times).map_err(cannot)?;
+            match folder.rename(&temporary, name) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Copy::Raced(cannot(error))),
+                placed => placed.map(|()| Copy::Done).map_err(cannot),
+            }
         });
         match placed {
-            Ok(()) => {}
+            Ok(Copy::Done) => {}
+            Ok(raced) => {
+                *self.partial = None;
+                return Ok(raced);
+            }
             // The temporary file stays, because it is the beginning of this file.
             Err(cause) if cause.is_end() || matches!(cause, Cause::Local(_)) => return Err(cause),
             Err(cause) => {
@@ -251,7 +261,7 @@ impl Pull<'_> {
         }
         *self.partial = None;
         self.copied.files += 1;
-        Ok(())
+        Ok(Copy::Done)
     }
 
     /// Reads the rest of the file, up to the size that it had when it was opened.

@@ -4,7 +4,7 @@
 //! replaces the old file in one step. As with rsync, a symbolic link in its place is replaced, not followed. A link to
 //! a folder, where a folder is to be, is followed.
 
-use super::cause::{Cause, CopyError, copy_result};
+use super::cause::{Cause, Copy, CopyError, copy_result, repeated};
 use super::names::{join, shown, split, temporary};
 use super::remote::{FileKind, Remote};
 use super::send::{WINDOW, begin, fill};
@@ -105,7 +105,14 @@ impl Push<'_> {
         match found {
             Some(found) if found.kind() == FileKind::Folder => Ok(false),
             Some(_) => Err(Cause::Refused(format!("{}: not a folder", shown(target)))),
-            None => self.remote.mkdir(target, 0o700).map(|()| true),
+            None => match self.remote.mkdir(target, 0o700) {
+                // Another run may have created it just now.
+                Err(cause @ Cause::Answer { .. }) => match self.remote.stat(target)? {
+                    Some(found) if found.kind() == FileKind::Folder => Ok(false),
+                    _ => Err(cause),
+                },
+                made => made.map(|()| true),
+            },
         }
     }
 
@@ -134,6 +141,10 @@ impl Push<'_> {
     }
 
     fn file(&mut self, entry: &Entry, target: &[u8], fresh: bool) -> Result<(), Cause> {
+        repeated(|attempt| self.copy_file(entry, target, fresh && attempt == 0))
+    }
+
+    fn copy_file(&mut self, entry: &Entry, target: &[u8], fresh: bool) -> Result<Copy, Cause> {
         match if fresh { None } else { self.remote.lstat(target)? } {
             Some(found) if found.kind() == FileKind::Folder => return Err(is_folder(target)),
             Some(found) if is_same(&found, entry) => {
@@ -142,7 +153,7 @@ impl Push<'_> {
                     self.remote.setstat(target, &mode)?;
                 }
                 self.copied.unchanged += 1;
-                return Ok(());
+                return Ok(Copy::Done);
             }
             _ => {}
         }
@@ -151,7 +162,10 @@ impl Push<'_> {
         let (folder, name) = split(target);
         let time = format!("{}.{}-{}", entry.stamp.mtime, entry.stamp.nanos, self.mark);
         let temporary = join(folder, &temporary(name, entry.stamp.size, &time));
-        let (handle, offset) = begin(self.remote, &mut self.owner, &temporary, target, entry.stamp.size)?;
+        let (handle, offset) = match begin(self.remote, &mut self.owner, &temporary, target, entry.stamp.size) {
+            Err(cause @ Cause::Answer { .. }) => return Ok(Copy::Raced(cause)),
+            begun => begun?,
+        };
         *self.partial = Some(shown(&temporary));
         let filled = (|| {
             source.seek(SeekFrom::Start(offset)).map_err(local)?;
@@ -163,17 +177,13 @@ impl Push<'_> {
         })();
         let filled = self.remote.finish(&handle, target, filled);
         drop(handle);
-        let placed = filled.and_then(|()| match self.take_place(&temporary, target) {
-            // Another run has copied the same file at the same time, under the same temporary name.
-            Err(cause) if cause.is_missing() => match self.remote.lstat(target)? {
-                Some(found) if is_same(&found, entry) => Ok(()),
-                _ => Err(cause),
-            },
-            placed => placed,
-        });
-        match placed {
+        match filled.and_then(|()| self.take_place(&temporary, target)) {
             Ok(()) => {}
             Err(cause) if cause.is_end() => return Err(cause),
+            Err(cause) if cause.is_missing() => {
+                *self.partial = None;
+                return Ok(Copy::Raced(cause));
+            }
             Err(cause) => {
                 // The next run cannot continue it.
                 let _ = self.remote.unlink(&temporary);
@@ -183,7 +193,7 @@ impl Push<'_> {
         }
         *self.partial = None;
         self.copied.files += 1;
-        Ok(())
+        Ok(Copy::Done)
     }
 
     fn take_place(&mut self, temporary: &[u8], target: &[u8]) -> Result<(), Cause> {

@@ -170,7 +170,8 @@ fn keyword(line: &[u8]) -> (String, &[u8]) {
     (keyword, rest.strip_prefix(b"=").unwrap_or(rest).trim_ascii())
 }
 
-/// The words of a line as ssh splits them: at blanks outside of quotes, with backslashes before quotes and backslashes.
+/// The words of a line as ssh splits them: at blanks outside of quotes, with backslashes before quotes, backslashes and
+/// such blanks.
 fn words(line: &[u8], at_equals: bool) -> Vec<Vec<u8>> {
     let mut words = Vec::new();
     let mut word: Option<Vec<u8>> = None;
@@ -178,7 +179,9 @@ fn words(line: &[u8], at_equals: bool) -> Vec<Vec<u8>> {
     let mut bytes = line.iter().copied().peekable();
     while let Some(byte) = bytes.next() {
         match (byte, quote) {
-            (b'\\', _) if bytes.peek().is_some_and(|next| b"'\"\\".contains(next)) => {
+            (b'\\', _)
+                if bytes.peek().is_some_and(|next| b"'\"\\".contains(next) || *next == b' ' && quote.is_none()) =>
+            {
                 word.get_or_insert_default().extend(bytes.next());
             }
             (b'"' | b'\'', None) => {
@@ -218,6 +221,7 @@ mod tests {
         let blanks = |text| scan(text).known_hosts_blanks.into_iter().map(|part| String::from_utf8(part).unwrap());
         assert_eq!(blanks("UserKnownHostsFile a b").count(), 0);
         assert!(blanks("UserKnownHostsFile c \"~/a b/%h\" \"d e f\"").eq([" b/", " e f"]));
+        assert!(blanks("UserKnownHostsFile c a\\ b").eq([" b"]));
     }
 
     #[test]

@@ -32,6 +32,7 @@ impl Ec2 {
         let bar = progress.bar(open.len() as u64, "checking");
         let (limit, mut pause) = (Limit::new(args.timeout), FIRST_PAUSE);
         let mut seen: HashMap<String, Result<Health>> = HashMap::new();
+        let mut denied: HashSet<(String, String)> = HashSet::new();
         loop {
             let waiting: Vec<_> = open.iter().cloned().collect();
             for (region, ids) in by_region(&waiting) {
@@ -46,16 +47,16 @@ impl Ec2 {
                     Err(failure) => seen.extend(ids.into_iter().map(|id| (id, Err(failure.clone())))),
                 }
             }
-            // Without the permission, the checks stay unknown.
-            let is_denied = seen.values().any(|health| health.as_ref().is_err_and(is_denied));
             let before = open.len();
+            // Without the permission, the checks stay unknown.
+            denied.extend(open.extract_if(|(_, id)| matches!(seen.get(id), Some(Err(failure)) if is_denied(failure))));
             let is_ok = |health: &Health| health.status_checks.as_deref() == Some("ok");
             open.retain(|(_, id)| !matches!(seen.get(id), Some(Ok(health)) if is_ok(health)));
             if open.len() < before {
                 bar.inc((before - open.len()) as u64);
                 limit.progressed();
             }
-            if open.is_empty() || is_denied || limit.is_over() || self.is_interrupted() {
+            if open.is_empty() || limit.is_over() || self.is_interrupted() {
                 break;
             }
             tokio::select! {
@@ -70,7 +71,7 @@ impl Ec2 {
             if let Some(Ok(health)) = last {
                 health.set_in(&mut host.record);
             }
-            if open.contains(&host.instance_key()) {
+            if open.contains(&host.instance_key()) || denied.contains(&host.instance_key()) {
                 host.result = Err(self.unchecked(last, &limit));
             }
         }

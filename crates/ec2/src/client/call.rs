@@ -14,7 +14,7 @@ use std::future::Future;
 use std::hash::{BuildHasher, Hasher};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -25,8 +25,9 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 /// The call that begins a command on hosts.
 pub(crate) const SEND_COMMAND: &str = "SendCommand";
 
-/// The call that remembers a host once it is launched, so it belongs to what Ctrl-C finishes.
+/// The call that remembers a host once it is launched, so it belongs to what Ctrl-C finishes, for a short time.
 pub(crate) const PUT_PARAMETER: &str = "PutParameter";
+const REMEMBERED_FOR: Duration = Duration::from_secs(10);
 
 /// What a call gives.
 pub(crate) type Answer<T, E> = Result<T, SdkError<E, HttpResponse>>;
@@ -44,6 +45,8 @@ pub(crate) struct Calls {
     max_attempts: Option<u32>,
     /// Whether calls wait also after Ctrl-C.
     goes_on: AtomicBool,
+    /// When a [`PUT_PARAMETER`] first saw Ctrl-C.
+    interrupted: OnceLock<Instant>,
     /// Whether no more commands are to be sent.
     sending_ended: watch::Sender<bool>,
 }
@@ -58,6 +61,7 @@ impl Calls {
             arrivals: Arrivals::default(),
             max_attempts,
             goes_on: AtomicBool::new(false),
+            interrupted: OnceLock::new(),
             sending_ended: watch::Sender::new(false),
         }
     }
@@ -249,12 +253,17 @@ impl Ec2 {
     /// Waits for `work`, but not after Ctrl-C, nor when nothing makes progress. What is ready goes on in any case:
     /// after Ctrl-C a run still finishes what it has begun.
     async fn waiting<T>(&self, name: &str, begun: Instant, work: impl Future<Output = T>) -> Result<T, NotSent> {
-        let sends = name == SEND_COMMAND;
-        let goes_on = name == PUT_PARAMETER || self.calls.goes_on.load(Ordering::Relaxed);
+        let (sends, goes_on) = (name == SEND_COMMAND, self.calls.goes_on.load(Ordering::Relaxed));
+        let interrupted = async {
+            self.interrupt.wait().await;
+            if name == PUT_PARAMETER {
+                sleep_until(*self.calls.interrupted.get_or_init(Instant::now) + REMEMBERED_FOR).await;
+            }
+        };
         tokio::select! {
             biased;
             done = work => Ok(done),
-            () = self.interrupt.wait(), if sends || !goes_on => Err(NotSent::Interrupted),
+            () = interrupted, if sends || !goes_on => Err(NotSent::Interrupted),
             () = self.calls.sending_ended(), if sends => Err(NotSent::Interrupted),
             stalled = self.calls.stalled(begun) => Err(stalled),
         }
