@@ -1,6 +1,7 @@
 //! Parameter Store of Systems Manager (SSM): a small text for each host, which outlives its instances.
 
 use crate::client::Ec2;
+use crate::client::call::PUT_PARAMETER;
 use crate::client::failure::failure;
 use crate::client::verdict::{CallError, code};
 use crate::config::region_name::check_region;
@@ -136,8 +137,8 @@ impl Ec2 {
             .r#type(ParameterType::String)
             .tier(ParameterTier::IntelligentTiering)
             .overwrite(true);
-        let answer = self.call("PutParameter", region, 1, || request.clone().send()).await;
-        answer.map(drop).map_err(|error| explained("PutParameter", region, &error))
+        let answer = self.call(PUT_PARAMETER, region, 1, || request.clone().send()).await;
+        answer.map(drop).map_err(|error| explained(PUT_PARAMETER, region, &error))
     }
 }
 

@@ -34,9 +34,12 @@ const DESCRIPTORS: [&str; 2] = ["/dev/fd", "/proc/self/fd"];
 /// Writes a temporary file beside `path` and renames it, so no reader ever sees half of it. Something else than a file,
 /// such as /dev/null or a pipe, is opened and written, because a rename would replace it.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let is_one_of = |names: [&str; 3]| names.map(Path::new).contains(&path);
+    if is_one_of(STDOUT) {
+        return write_stdout(bytes);
+    }
     let written = match fs::metadata(path) {
-        _ if STDOUT.iter().any(|name| path == Path::new(name)) => return write_stdout(bytes),
-        _ if STDERR.iter().any(|name| path == Path::new(name)) => io::stderr().write_all(bytes),
+        _ if is_one_of(STDERR) => io::stderr().write_all(bytes),
         Ok(found) if found.is_file() && DESCRIPTORS.iter().any(|folder| path.starts_with(folder)) => {
             Err(io::Error::other("it leads to a file: write to that by its name, or to /dev/stdout"))
         }

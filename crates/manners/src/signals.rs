@@ -11,8 +11,9 @@ static FIRST: AtomicI32 = AtomicI32::new(0);
 /// Returns the signals to handle: SIGTERM, and SIGINT and SIGHUP unless they are ignored. A shell script starts a job
 /// with `&` so that Ctrl-C does not reach it, and nohup(1) a program so that SIGHUP does not.
 pub fn ending_signals() -> Vec<i32> {
+    let ignored = ignored_signals();
+    let is_ignored = |signal: i32| ignored.map_or(signal == SIGHUP, |mask| mask & (1 << (signal - 1)) != 0);
     let mut signals = vec![SIGTERM];
-    let is_ignored = |signal| is_ignored(signal).unwrap_or(signal == SIGHUP);
     signals.extend([SIGINT, SIGHUP].into_iter().filter(|signal| !is_ignored(*signal)));
     signals
 }
@@ -43,10 +44,9 @@ pub(crate) fn die_interrupted() {
     });
 }
 
-/// Returns whether the process ignores the signal, if the system says so, as Linux does.
-fn is_ignored(signal: i32) -> Option<bool> {
+/// Returns the mask of the signals that the process ignores, if the system says so, as Linux does.
+fn ignored_signals() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
-    let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
-    Some(mask & (1 << (signal - 1)) != 0)
+    u64::from_str_radix(mask.trim(), 16).ok()
 }

@@ -29,8 +29,8 @@ impl Record {
 
     /// Returns the first text at `path` that is not empty.
     pub fn text_at(&self, path: &str) -> Option<String> {
-        let mut texts = self.values_at(path).into_iter().filter_map(|value| value.as_str().map(str::to_string));
-        texts.find(|text| !text.is_empty())
+        let values = self.values_at(path);
+        values.iter().filter_map(Value::as_str).find(|text| !text.is_empty()).map(str::to_string)
     }
 }
 

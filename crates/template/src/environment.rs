@@ -5,8 +5,9 @@ use base64::prelude::BASE64_STANDARD;
 use cerveza_manners::Failure;
 use cerveza_record::Value as Json;
 use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Rest, ValueKind};
 use minijinja::{
-    AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, escape_formatter, value::ValueKind,
+    AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, Value, escape_formatter, filters,
 };
 
 /// Returns an environment in which a name that is missing is an error, values have the methods of Python, newlines at
@@ -34,12 +35,10 @@ pub fn environment() -> Environment<'static> {
     environment
 }
 
-/// Replaces a value that is undefined, or null as facts of EC2 are that do not exist. `lax` is that of Jinja: it also
-/// replaces what is false or empty.
-fn default(value: Value, other: Option<Value>, lax: Option<Value>) -> Value {
-    let is_lax = lax.is_some_and(|lax| lax.is_true());
-    let is_missing = value.is_undefined() || value.is_none() || is_lax && !value.is_true();
-    if is_missing { other.unwrap_or_else(|| Value::from("")) } else { value }
+/// The filter of MiniJinja, which also replaces null here: facts of EC2 are null if they do not exist.
+fn default(state: &State, value: Value, args: Rest<Value>) -> Result<Value, Error> {
+    let value = if value.is_none() { Value::UNDEFINED } else { value };
+    filters::default(state, &value, args)
 }
 
 fn is_null() -> Error {

@@ -63,12 +63,10 @@ fn list(output: &OutputArgs, tool: &Tool) -> Result<()> {
     let (profiles, failures) = Library::new(folders()).list();
     failures.iter().for_each(|failure| tool.warn(&failure.message));
     let mut writer = output.writer(OutputMode::Table, &COLUMNS, tool);
-    for profile in profiles {
-        match &profile.name {
-            Some(name) => writer.write_object(&json!(profile), &printed_name(name))?,
-            None if output.mode(OutputMode::Table) == OutputMode::Names => {}
-            None => writer.write_object(&json!(profile), "")?,
-        }
+    let needs_name = output.mode(OutputMode::Table) == OutputMode::Names;
+    for profile in profiles.iter().filter(|profile| profile.name.is_some() || !needs_name) {
+        let name = profile.name.as_deref().map(printed_name).unwrap_or_default();
+        writer.write_object(&json!(profile), &name)?;
     }
     writer.finish()
 }

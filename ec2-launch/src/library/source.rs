@@ -1,6 +1,6 @@
 //! A file of profiles: its documents, each an instance profile or a volume profile, with its name.
 
-use crate::document::keys::canonical;
+use crate::document::keys::{INSTANCE_KEYS, ProfileKey, VOLUME_KEYS, canonical, find};
 use crate::document::yaml::{self, Node};
 use cerveza_manners::{Failure, Result, nearest, read_capped};
 use std::fs::File;
@@ -70,7 +70,7 @@ fn kind(tag: Option<&str>, root: &Node) -> std::result::Result<DocumentKind, Str
     const TAGS: [&str; 2] = ["InstanceProfile", "VolumeProfile"];
     match tag {
         Some("VolumeProfile") => Ok(DocumentKind::Volume),
-        None if has_key_of(root, &VOLUME_KEYS) => Ok(DocumentKind::Volume),
+        None if has_key(root, VOLUME_KEYS, &["device", "file system", "mount point"]) => Ok(DocumentKind::Volume),
         Some("InstanceProfile") | None => Ok(DocumentKind::Instance),
         Some(tag) => match nearest(tag, TAGS) {
             Some(near) => Err(format!("unknown tag !{tag}: did you mean !{near}?")),
@@ -79,12 +79,13 @@ fn kind(tag: Option<&str>, root: &Node) -> std::result::Result<DocumentKind, Str
     }
 }
 
-/// Keys that only a volume profile has.
-const VOLUME_KEYS: [&str; 3] = ["device", "file system", "mount point"];
-
-fn has_key_of(root: &Node, keys: &[&str]) -> bool {
-    let is_key = |key: &Node| key.text().is_some_and(|key| keys.contains(&canonical(key).as_str()));
-    root.pairs().is_some_and(|pairs| pairs.iter().any(|pair| is_key(&pair.key)))
+/// Returns whether a document has one of these keys of the table, in any spelling.
+fn has_key(root: &Node, table: &[ProfileKey], names: &[&str]) -> bool {
+    let is_one = |key: &Node| {
+        let key = key.text().and_then(|key| find(key, table));
+        key.is_some_and(|key| names.contains(&key.name))
+    };
+    root.pairs().is_some_and(|pairs| pairs.iter().any(|pair| is_one(&pair.key)))
 }
 
 fn name(root: &Node) -> Option<String> {
@@ -96,22 +97,12 @@ fn name(root: &Node) -> Option<String> {
 impl SourceDocument {
     /// Returns whether it is a profile, and not one of the other programs' files that have a `name` too.
     pub fn looks_like_a_profile(&self) -> bool {
-        const KEYS: [&str; 13] = [
-            "ami",
-            "amis",
-            "image",
-            "image id",
-            "aws",
-            "extends",
-            "launch template",
-            "type",
-            "instance type",
-            "instance types",
-            "security group",
-            "security groups",
-            "user data",
-        ];
-        self.is_tagged || self.kind == DocumentKind::Volume || has_key_of(&self.root, &KEYS)
+        const NAMES: [&str; 6] = ["ami", "extends", "instance type", "launch template", "security group", "user data"];
+        let is_aws = |key: &Node| key.text().is_some_and(|key| canonical(key) == "aws");
+        self.is_tagged
+            || self.kind == DocumentKind::Volume
+            || has_key(&self.root, &INSTANCE_KEYS, &NAMES)
+            || self.root.pairs().is_some_and(|pairs| pairs.iter().any(|pair| is_aws(&pair.key)))
     }
 }
 

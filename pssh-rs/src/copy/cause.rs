@@ -33,6 +33,11 @@ impl Cause {
         matches!(self, Cause::Answer { code: raw::LIBSSH2_FX_NO_SUCH_FILE | raw::LIBSSH2_FX_NO_SUCH_PATH, .. })
     }
 
+    /// Whether something may be at the path already. OpenSSH says then only that it failed.
+    pub fn is_taken(&self) -> bool {
+        matches!(self, Cause::Answer { code: raw::LIBSSH2_FX_FAILURE | raw::LIBSSH2_FX_FILE_ALREADY_EXISTS, .. })
+    }
+
     pub fn is_unsupported(&self) -> bool {
         matches!(self, Cause::Answer { code: raw::LIBSSH2_FX_OP_UNSUPPORTED, .. })
     }

@@ -210,15 +210,12 @@ impl Pull<'_> {
                 Some(Err(cannot(io::Error::other("it is a folder"))))
             } else if local::is_file(&here) && is_same(&here, &found) {
                 self.copied.unchanged += 1;
-                Some(
-                    match found.permissions() {
-                        Some(mode) if local::raw_mode(mode) != here.st_mode & 0o777 => {
-                            folder.set_mode(name, mode).map_err(cannot)
-                        }
-                        _ => Ok(()),
+                Some(match found.permissions() {
+                    Some(mode) if local::raw_mode(mode) != here.st_mode & 0o777 => {
+                        folder.set_mode(name, mode).map(|()| Copy::Done).map_err(cannot)
                     }
-                    .map(|()| Copy::Done),
-                )
+                    _ => Ok(Copy::Done),
+                })
             } else {
                 None
             };
@@ -274,7 +271,6 @@ impl Pull<'_> {
         found: &Attributes,
         cannot: &dyn Fn(io::Error) -> Cause,
     ) -> Result<(), Cause> {
-        let changed = || Cause::Refused(format!("{}: it changed while it was read", shown(path)));
         file.seek(SeekFrom::Start(at)).map_err(cannot)?;
         handle.seek(at);
         self.buffer.resize(BUFFER, 0);
@@ -306,7 +302,7 @@ impl Pull<'_> {
                 Ok(())
             }
             _ if now.size == found.size && now.mtime() == found.mtime() => Ok(()),
-            _ => Err(changed()),
+            _ => Err(Cause::Refused(format!("{}: it changed while it was read", shown(path)))),
         }
     }
 }

@@ -107,7 +107,7 @@ impl Push<'_> {
             Some(_) => Err(Cause::Refused(format!("{}: not a folder", shown(target)))),
             None => match self.remote.mkdir(target, 0o700) {
                 // Another run may have created it just now.
-                Err(cause @ Cause::Answer { .. }) => match self.remote.stat(target)? {
+                Err(cause) if cause.is_taken() => match self.remote.stat(target)? {
                     Some(found) if found.kind() == FileKind::Folder => Ok(false),
                     _ => Err(cause),
                 },
@@ -163,7 +163,7 @@ impl Push<'_> {
         let time = format!("{}.{}-{}", entry.stamp.mtime, entry.stamp.nanos, self.mark);
         let temporary = join(folder, &temporary(name, entry.stamp.size, &time));
         let (handle, offset) = match begin(self.remote, &mut self.owner, &temporary, target, entry.stamp.size) {
-            Err(cause @ Cause::Answer { .. }) => return Ok(Copy::Raced(cause)),
+            Err(cause) if cause.is_missing() || cause.is_taken() => return Ok(Copy::Raced(cause)),
             begun => begun?,
         };
         *self.partial = Some(shown(&temporary));

@@ -4,7 +4,6 @@ use super::cause::Cause;
 use super::remote::{FileKind, Remote};
 use super::tree::Entry;
 use crate::ffi::{Handle, Open};
-use libssh2_sys as raw;
 use std::fs::File;
 use std::io::{self, Read};
 
@@ -21,7 +20,7 @@ pub fn begin<'a>(
     size: u64,
 ) -> Result<(Handle<'a>, u64), Cause> {
     let refusal = match remote.open_file(temporary, Open::Create, target) {
-        Err(cause @ Cause::Answer { code: raw::LIBSSH2_FX_FAILURE | raw::LIBSSH2_FX_FILE_ALREADY_EXISTS, .. }) => cause,
+        Err(cause) if cause.is_taken() => cause,
         result => return result.map(|handle| (handle, 0)),
     };
     let Some(found) = remote.lstat(temporary)? else { return Err(refusal) };

@@ -16,6 +16,10 @@ use tokio::time::sleep;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
+fn is_ok(health: &Health) -> bool {
+    health.status_checks.as_deref() == Some("ok")
+}
+
 impl Ec2 {
     /// Waits until the status checks of the running hosts that `wanted` holds of pass. Puts the health that was seen
     /// last into their records.
@@ -32,7 +36,6 @@ impl Ec2 {
         let bar = progress.bar(open.len() as u64, "checking");
         let (limit, mut pause) = (Limit::new(args.timeout), FIRST_PAUSE);
         let mut seen: HashMap<String, Result<Health>> = HashMap::new();
-        let mut denied: HashSet<(String, String)> = HashSet::new();
         loop {
             let waiting: Vec<_> = open.iter().cloned().collect();
             for (region, ids) in by_region(&waiting) {
@@ -49,9 +52,7 @@ impl Ec2 {
             }
             let before = open.len();
             // Without the permission, the checks stay unknown.
-            denied.extend(open.extract_if(|(_, id)| matches!(seen.get(id), Some(Err(failure)) if is_denied(failure))));
-            let is_ok = |health: &Health| health.status_checks.as_deref() == Some("ok");
-            open.retain(|(_, id)| !matches!(seen.get(id), Some(Ok(health)) if is_ok(health)));
+            open.retain(|(_, id)| !seen.get(id).is_some_and(|seen| seen.as_ref().map_or_else(is_denied, is_ok)));
             if open.len() < before {
                 bar.inc((before - open.len()) as u64);
                 limit.progressed();
@@ -71,7 +72,7 @@ impl Ec2 {
             if let Some(Ok(health)) = last {
                 health.set_in(&mut host.record);
             }
-            if open.contains(&host.instance_key()) || denied.contains(&host.instance_key()) {
+            if !matches!(last, Some(Ok(health)) if is_ok(health)) {
                 host.result = Err(self.unchecked(last, &limit));
             }
         }

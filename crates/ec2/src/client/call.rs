@@ -202,7 +202,7 @@ impl Ec2 {
     /// A call that did not reach EC2, or that has the same effect twice and whose answer got lost, is made again a few
     /// times. An id that is not found is tried again for [`VISIBLE_AFTER`](crate::VISIBLE_AFTER), because EC2 may have
     /// given it a moment ago; `in_batches` does so for calls with many ids. The error of a change that may have been
-    /// made is returned at once (`is_ambiguous`). Ctrl-C ends all waiting, except that of [`PUT_PARAMETER`].
+    /// made is returned at once (`is_ambiguous`). Ctrl-C ends all waiting, that of [`PUT_PARAMETER`] a little later.
     pub(crate) async fn call<T, E: CallError>(
         &self,
         name: &'static str,

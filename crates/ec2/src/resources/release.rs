@@ -147,7 +147,11 @@ fn note_kept(record: &mut Record, left: &[String], released: &[String]) {
     };
     let known = known.iter().filter_map(Value::as_str).filter(|address| !released.iter().any(|it| it == address));
     let mut kept: Vec<String> = known.map(str::to_string).collect();
-    kept.extend(left.iter().filter(|address| !kept.contains(address)).cloned().collect::<Vec<_>>());
+    for address in left {
+        if !kept.contains(address) {
+            kept.push(address.clone());
+        }
+    }
     if !kept.is_empty() || record.has("kept_addresses") {
         record.set("kept_addresses", kept);
     }
@@ -155,8 +159,7 @@ fn note_kept(record: &mut Record, left: &[String], released: &[String]) {
 
 /// Returns the failure of a host that keeps these addresses.
 fn kept(failure: Failure, addresses: &[String]) -> Failure {
-    let name = |address: &String| format!(" {address}");
-    let names: String = addresses.iter().map(name).collect::<Vec<_>>().join(",");
+    let names = if addresses.is_empty() { String::new() } else { format!(" {}", addresses.join(", ")) };
     failure.within(format!("it is terminated, but its elastic IP{names} is not released"))
 }
 

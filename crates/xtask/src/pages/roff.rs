@@ -36,7 +36,9 @@ pub(crate) fn divided(body: &str) -> String {
         in_example = (in_example || line == ".EX") && line != ".EE";
         let mut rest = line;
         if !in_example && before != ".TP" && !line.starts_with(['.', '\'']) {
-            while let Some(at) = rest.len().gt(&WIDTH).then(|| last_space(rest)).flatten() {
+            while rest.len() > WIDTH
+                && let Some(at) = last_space(rest)
+            {
                 divided.push_str(&rest[..at]);
                 divided.push('\n');
                 rest = &rest[at + 1..];
